@@ -1,0 +1,97 @@
+//! Bytes of any supported container in, `Pcm`, `Window`s and `LogMel`s out; nothing here knows requests or models.
+//!
+//! ```text
+//! bytes --decode--> Decoded { Pcm, .. } --cut--> Window* --log_mel--> LogMel
+//! ```
+
+mod decode;
+mod mel;
+mod resample;
+mod window;
+
+use std::ops::Range;
+use std::time::Duration;
+
+pub use decode::{Decoded, Limits, decode};
+pub use mel::MelFilters;
+pub use window::cut;
+
+/// Whisper's sampling rate.
+pub const SAMPLE_RATE: usize = 16_000;
+/// Seconds of one window.
+pub const WINDOW_SECONDS: usize = 30;
+/// Samples of one window: 30 s x 16 kHz.
+pub const WINDOW_SAMPLES: usize = WINDOW_SECONDS * SAMPLE_RATE;
+/// Samples between two log-mel frames: 10 ms.
+pub const HOP: usize = 160;
+/// Frames of one window: 480,000 / 160.
+pub const WINDOW_FRAMES: usize = WINDOW_SAMPLES / HOP;
+
+/// Mono samples at 16 kHz, nominally in -1..=1. The type is the proof: only `decode` and tests make one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pcm {
+    samples: Vec<f32>,
+}
+
+impl Pcm {
+    /// The caller vouches that these are mono samples at 16 kHz.
+    pub fn from_16k_mono(samples: Vec<f32>) -> Self {
+        Pcm { samples }
+    }
+
+    pub fn samples(&self) -> &[f32] {
+        &self.samples
+    }
+
+    pub fn duration(&self) -> Duration {
+        duration_of(self.samples.len())
+    }
+}
+
+/// A stretch of at most 30 s of one `Pcm`, decoded on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Samples from the start of the file. Never empty, never longer than `WINDOW_SAMPLES`.
+    pub samples: Range<usize>,
+}
+
+impl Window {
+    pub fn start(&self) -> Duration {
+        duration_of(self.samples.start)
+    }
+
+    pub fn duration(&self) -> Duration {
+        duration_of(self.samples.len())
+    }
+}
+
+/// Log-mel spectrogram of one window, padded to 30 s: `[n_mels, 3000]`, row-major, Whisper's normalisation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogMel {
+    pub n_mels: usize,
+    pub values: Vec<f32>,
+}
+
+/// Exact time of a number of samples: 16 kHz divides a second into 62.5 us, so nanoseconds hold it without rounding.
+pub fn duration_of(samples: usize) -> Duration {
+    Duration::from_nanos(samples as u64 * (1_000_000_000 / SAMPLE_RATE as u64))
+}
+
+/// Why an upload gives no audio. Every variant is the client's to mend; `Display` is the sentence it gets.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum AudioError {
+    #[error("the upload is empty")]
+    Empty,
+    /// No container of ours was recognised in the bytes.
+    #[error("the upload is not audio in a supported format (wav, flac, mp3, ogg, opus, m4a/mp4, webm/mkv)")]
+    UnknownFormat,
+    /// The container was recognised, but there is no audio track that can be decoded.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The container or its audio is damaged before a single sample could be read.
+    #[error("the audio is damaged and nothing of it could be decoded: {0}")]
+    Damaged(String),
+    /// A limit was passed while decoding. `setting` is the key that changes it.
+    #[error("{what} (limit set by {setting})")]
+    TooLarge { what: String, setting: &'static str },
+}

@@ -1,0 +1,1 @@
+//! Any rate in, 16 kHz out.

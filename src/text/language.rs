@@ -1,0 +1,1 @@
+//! Whisper's languages: code, name, and how to find one by either.
