@@ -1,0 +1,1 @@
+//! Slots in, the next plan out; pure.
