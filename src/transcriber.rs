@@ -106,8 +106,11 @@ impl Transcriber {
         for result in &results {
             let placed = self.place(result);
             match judge(&result.outcome.hypothesis) {
-                Verdict::Accept => transcript.segments.extend(placed),
                 Verdict::NoSpeech => transcript.dropped.extend(withheld(result, &placed)),
+                Verdict::Accept => {
+                    transcript.dropped.extend(missing(result, &placed));
+                    transcript.segments.extend(placed);
+                }
             }
         }
         transcript.receipt.timing.decode = decode_time;
@@ -286,6 +289,18 @@ fn withheld(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
         end: result.window.start() + result.window.duration(),
         text: text.trim().to_owned(),
         reason: DropReason::NoSpeech,
+    })
+}
+
+/// What is said in the answer about a window whose text was cut short by the token limit.
+fn missing(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
+    let end = result.window.start() + result.window.duration();
+    result.outcome.hypothesis.cut_short.then(|| Dropped {
+        // Times after the last closed segment are not known; from its start on, text may be missing.
+        start: placed.last().map_or(result.window.start(), |segment| segment.start),
+        end,
+        text: String::new(),
+        reason: DropReason::TokenLimit,
     })
 }
 
