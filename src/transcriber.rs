@@ -13,9 +13,7 @@ use crate::engine::{Engine, EngineError, Load, Outcome};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer, language};
 use crate::timing::{Placed, segments};
-use crate::transcript::{
-    Dropped, DropReason, Language, Options, Receipt, Segment, Task, Timing, Transcript,
-};
+use crate::transcript::{DropReason, Dropped, Language, Options, Receipt, Segment, Task, Timing, Transcript};
 
 /// What the operator may set (`[transcriber]`).
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -121,7 +119,8 @@ impl Transcriber {
     /// Runs a window of silence through everything, so that the first caller does not wait for caches and kernels.
     pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
         let started = Instant::now();
-        let request = Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
+        let request =
+            Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
         let pcm = Arc::new(Pcm::from_16k_mono(vec![0.0; audio::SAMPLE_RATE]));
         let windows = audio::cut(&pcm);
         self.windows(&pcm, windows, request).await?;
@@ -138,7 +137,13 @@ impl Transcriber {
                 None => {
                     let known: Vec<&str> = specials.languages.iter().map(|(known, _)| known.code).collect();
                     let known = known.join(", ");
-                    return refuse("language", format!("the model {} does not know {}; it knows {known}", self.model.name, language.name));
+                    return refuse(
+                        "language",
+                        format!(
+                            "the model {} does not know {}; it knows {known}",
+                            self.model.name, language.name
+                        ),
+                    );
                 }
             },
             Some(language) if language.code != "en" => {
@@ -147,7 +152,10 @@ impl Transcriber {
             _ => None,
         };
         if options.task == Task::Translate && !self.rules.multilingual() {
-            return refuse("task", format!("the model {} cannot translate: it understands English only", self.model.name));
+            return refuse(
+                "task",
+                format!("the model {} cannot translate: it understands English only", self.model.name),
+            );
         }
         let previous: Vec<Token> = match options.prompt.as_deref().map(str::trim) {
             Some(prompt) if !prompt.is_empty() => self.tokenizer.encode(&format!(" {prompt}")),

@@ -46,7 +46,8 @@ fn windows() -> Vec<(Pcm, Request)> {
                     let time = at as f32 / SAMPLE_RATE as f32;
                     let pitch = 110.0 + 37.0 * index as f32 + 60.0 * (time * (2.0 + index as f32)).sin();
                     let syllables = (time * 4.0 * std::f32::consts::PI).sin().max(0.0);
-                    let harmonics = (1..20).map(|n| (n as f32 * time * pitch * std::f32::consts::TAU).sin() / n as f32);
+                    let harmonics =
+                        (1..20).map(|n| (n as f32 * time * pitch * std::f32::consts::TAU).sin() / n as f32);
                     harmonics.sum::<f32>() * syllables * (0.02 + 0.02 * index as f32)
                 })
                 .collect();
@@ -99,7 +100,10 @@ async fn the_same_answer_alone_or_in_a_crowd() {
 async fn a_window_whose_caller_left_frees_its_slot() {
     let demo = start(1, 1);
     let (pcm, request) = windows().swap_remove(6);
-    let left = tokio::time::timeout(Duration::from_millis(1), demo.engine.submit(demo.sequence(&pcm, request.clone())));
+    let left = tokio::time::timeout(
+        Duration::from_millis(1),
+        demo.engine.submit(demo.sequence(&pcm, request.clone())),
+    );
     // Whether the first window had begun or not, the second is answered by the only slot.
     let _ = left.await;
     let outcome = demo.engine.submit(demo.sequence(&pcm, request)).await.unwrap();

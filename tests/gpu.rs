@@ -31,7 +31,15 @@ fn log_mel(window: usize) -> Arc<LogMel> {
 
 fn step(slot: usize) -> Step {
     let constraint = Constraint::default();
-    Step { slot: Slot(slot), position: 0, tokens: PROMPT.to_vec(), constraint, temperature: 0.0, seed: 0, probe: None }
+    Step {
+        slot: Slot(slot),
+        position: 0,
+        tokens: PROMPT.to_vec(),
+        constraint,
+        temperature: 0.0,
+        seed: 0,
+        probe: None,
+    }
 }
 
 fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
@@ -40,7 +48,8 @@ fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
 
 /// Greedy tokens of `windows` decoded together, window `n` in slot `n`.
 fn greedy(model: &mut Whisper, windows: &[usize], tokens: usize) -> Vec<Vec<u32>> {
-    let batch: Vec<_> = windows.iter().enumerate().map(|(slot, window)| (Slot(slot), log_mel(*window))).collect();
+    let batch: Vec<_> =
+        windows.iter().enumerate().map(|(slot, window)| (Slot(slot), log_mel(*window))).collect();
     model.encode(&batch).unwrap();
     let mut steps: Vec<Step> = (0..windows.len()).map(step).collect();
     let mut said = vec![Vec::new(); windows.len()];
@@ -60,12 +69,14 @@ fn cuda_in_f32_agrees_with_the_cpu() {
     let mut cpu = load(DeviceRequest::Cpu, DtypeRequest::F32);
     let mut cuda = load(DeviceRequest::Cuda(0), DtypeRequest::F32);
     let mel = log_mel(3);
-    let difference = largest_difference(&cpu.encoder_output(&mel).unwrap(), &cuda.encoder_output(&mel).unwrap());
+    let difference =
+        largest_difference(&cpu.encoder_output(&mel).unwrap(), &cuda.encoder_output(&mel).unwrap());
     assert!(difference < 2e-2, "encoder outputs differ by {difference}");
     for model in [&mut cpu, &mut cuda] {
         model.encode(&[(Slot(1), mel.clone())]).unwrap();
     }
-    let difference = largest_difference(&cpu.logits(&[step(1)]).unwrap()[0], &cuda.logits(&[step(1)]).unwrap()[0]);
+    let difference =
+        largest_difference(&cpu.logits(&[step(1)]).unwrap()[0], &cuda.logits(&[step(1)]).unwrap()[0]);
     assert!(difference < 5e-2, "logits differ by {difference}");
     assert_eq!(greedy(&mut cpu, &[0, 1, 2], 24), greedy(&mut cuda, &[0, 1, 2], 24));
 }

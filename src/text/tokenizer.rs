@@ -98,7 +98,9 @@ impl Tokenizer {
         match self.inner.encode_fast(text, false) {
             Ok(encoding) => tokens.extend_from_slice(encoding.get_ids()),
             // Byte-level BPE has a token for every byte, so this cannot be the text's fault.
-            Err(error) => tracing::error!(%error, "the tokenizer refused a text; it is left out of the prompt"),
+            Err(error) => {
+                tracing::error!(%error, "the tokenizer refused a text; it is left out of the prompt")
+            }
         }
     }
 
@@ -120,7 +122,8 @@ impl Tokenizer {
     /// vocabulary in which a symbol takes several tokens, a token that is only a space is not among them.
     pub fn non_speech(&self) -> Vec<Token> {
         let blank = self.blank();
-        let mut found: Vec<Token> = [" -", " '"].iter().filter_map(|text| self.encode(text).first().copied()).collect();
+        let mut found: Vec<Token> =
+            [" -", " '"].iter().filter_map(|text| self.encode(text).first().copied()).collect();
         for symbol in NON_SPEECH_SYMBOLS.split(' ').filter(|symbol| !symbol.is_empty()) {
             for tokens in [self.encode(symbol), self.encode(&format!(" {symbol}"))] {
                 if let [only] = tokens[..] {
