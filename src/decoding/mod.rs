@@ -1,9 +1,11 @@
-//! What Whisper may say next, and when it has said enough: pure.
+//! What Whisper may say next, and when it has said enough: pure. A `Sequence` is one window on its way.
 
-/// One window on its way through the engine.
-#[derive(Clone, Debug)]
-pub struct Sequence {}
+mod fallback;
+mod prompt;
+mod rules;
+mod sequence;
 
-/// What was said in one window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hypothesis {}
+pub use fallback::{Verdict, compression_ratio, judge};
+pub use prompt::Prompt;
+pub use rules::Rules;
+pub use sequence::{Hypothesis, Request, Sequence, Work};

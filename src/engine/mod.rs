@@ -1,10 +1,16 @@
 //! Many windows in, one device: sequences are queued, batched over the model's slots, and answered one by one.
 
 mod scheduler;
+mod stats;
 mod worker;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tokio::sync::{mpsc, oneshot};
+
+use self::stats::Stats;
+use self::worker::Job;
 use crate::decoding::{Hypothesis, Sequence};
 use crate::model::Model;
 
@@ -26,32 +32,55 @@ impl Default for Settings {
 
 /// A handle on the device's thread; cheap to clone. The thread ends when the last handle is dropped.
 #[derive(Clone, Debug)]
-pub struct Engine {}
+pub struct Engine {
+    jobs: mpsc::Sender<Job>,
+    stats: Arc<Stats>,
+}
 
 /// The device's thread itself. Its end is the end of the process.
 #[derive(Debug)]
-pub struct Worker {}
+pub struct Worker {
+    end: oneshot::Receiver<Result<(), EngineError>>,
+}
 
 impl Engine {
-    pub fn start(_model: Box<dyn Model>, _settings: Settings) -> (Engine, Worker) {
-        (Engine {}, Worker {})
+    /// Starts the one thread that will ever touch `model`.
+    pub fn start(model: Box<dyn Model>, settings: Settings) -> (Engine, Worker) {
+        let (jobs, waiting) = mpsc::channel(settings.queue_windows.max(1));
+        let (ended, end) = oneshot::channel();
+        let stats = Arc::new(Stats::new(model.slots()));
+        let counted = stats.clone();
+        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || {
+            // A panic unwinds past this send; the dropped sender then says so.
+            let _ = ended.send(worker::run(model, &settings, waiting, &counted));
+        });
+        if let Err(error) = thread {
+            // The closure is gone and with it the receiver: every submit answers `Closed`, and `ended` says lost.
+            tracing::error!(%error, "the device thread could not be started");
+        }
+        (Engine { jobs, stats }, Worker { end })
     }
 
     /// Waits for a place in the queue, then for the text. Dropping the future takes the window out of the queue,
     /// or frees its slot at the next step.
-    pub async fn submit(&self, _sequence: Sequence) -> Result<Outcome, EngineError> {
-        Err(EngineError::Closed)
+    pub async fn submit(&self, sequence: Sequence) -> Result<Outcome, EngineError> {
+        let submitted = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let place = self.jobs.reserve().await.map_err(|_| EngineError::Closed)?;
+        self.stats.queued();
+        place.send(Job { sequence, submitted, reply });
+        answer.await.unwrap_or_else(|_| Err(EngineError::Lost("its thread ended".to_owned())))
     }
 
     pub fn load(&self) -> Load {
-        Load::default()
+        self.stats.load()
     }
 }
 
 impl Worker {
     /// Resolves when the device's thread has ended: `Ok` after the last handle was dropped, else why it died.
     pub async fn ended(&mut self) -> Result<(), EngineError> {
-        std::future::pending().await
+        (&mut self.end).await.unwrap_or_else(|_| Err(EngineError::Lost("its thread panicked".to_owned())))
     }
 }
 

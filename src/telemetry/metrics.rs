@@ -4,36 +4,12 @@
 //! name, a request id or anything else a client may choose.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use metrics::Label;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+pub use super::instrument::{Counter, Entered, Gauge, Histogram, Labels};
 use super::process::Process;
-
-/// Label names with the values of one sample.
-pub type Labels<'a> = &'a [(&'static str, &'a str)];
-
-/// Only grows.
-#[derive(Debug)]
-pub struct Counter {
-    name: &'static str,
-    help: &'static str,
-}
-
-/// Goes up and down.
-#[derive(Debug)]
-pub struct Gauge {
-    name: &'static str,
-    help: &'static str,
-}
-
-/// How often each range of values was seen.
-#[derive(Debug)]
-pub struct Histogram {
-    name: &'static str,
-    help: &'static str,
-    buckets: &'static [f64],
-}
 
 /// From a health check to the longest upload.
 const REQUEST_SECONDS: &[f64] =
@@ -43,6 +19,7 @@ const STAGE_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 const RATIO: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0];
+const WINDOW_FILL: &[f64] = &[1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
 const AUDIO_SECONDS: &[f64] =
     &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0];
 
@@ -65,6 +42,8 @@ declare! {
         AUDIO = "verbatim_audio_seconds_total", "Audio transcribed, in seconds.";
         DROPPED = "verbatim_dropped_windows_total", "Windows whose text was withheld, by reason.";
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
+        CANCELLED = "verbatim_windows_cancelled_total", "Windows whose caller left before the end.";
+        OUT_OF_MEMORY = "verbatim_out_of_memory_total", "Batches for which the device had no room.";
         WINDOWS = "verbatim_windows_total", "Windows the device has answered.";
         STEPS = "verbatim_steps_total", "Decoder steps the device has run.";
         TOKENS = "verbatim_tokens_total", "Tokens the device has generated.";
@@ -96,49 +75,13 @@ declare! {
     histograms {
         HTTP_SECONDS = "verbatim_http_request_duration_seconds", "Time to answer, by route.", REQUEST_SECONDS;
         STAGE = "verbatim_stage_duration_seconds", "Time of one request in each stage.", STAGE_SECONDS;
-        QUEUE_WAIT = "verbatim_queue_wait_seconds", "Time a request's windows waited, summed.", STAGE_SECONDS;
+        QUEUE_WAIT = "verbatim_queue_wait_seconds", "Time a window waited for a slot.", STAGE_SECONDS;
+        ENCODE_SECONDS = "verbatim_encode_seconds", "Time of one encoder pass.", STAGE_SECONDS;
+        ENCODE_BATCH = "verbatim_encode_batch_size", "Windows encoded together.", BATCH;
+        STEP_BATCH = "verbatim_step_batch_size", "Rows of one decoder step.", BATCH;
+        WINDOW_AUDIO = "verbatim_window_audio_seconds", "Audio in a window of 30 s; the rest is padding.", WINDOW_FILL;
         RTF = "verbatim_real_time_factor", "Seconds of work for a second of audio.", RATIO;
-        BATCH_SIZE = "verbatim_batch_size", "Largest batch a request was part of.", BATCH;
         LENGTH = "verbatim_request_audio_seconds", "Length of the audio of a request.", AUDIO_SECONDS;
-    }
-}
-
-impl Counter {
-    pub fn add(&self, amount: u64, labels: Labels) {
-        metrics::counter!(self.name, owned(labels)).increment(amount);
-    }
-
-    /// For counts that are kept elsewhere: sets the total.
-    pub fn set_total(&self, total: u64, labels: Labels) {
-        metrics::counter!(self.name, owned(labels)).absolute(total);
-    }
-}
-
-impl Gauge {
-    pub fn set(&self, value: f64, labels: Labels) {
-        metrics::gauge!(self.name, owned(labels)).set(value);
-    }
-
-    /// Adds one until the guard is dropped.
-    pub fn enter(&self) -> Entered {
-        let gauge = metrics::gauge!(self.name);
-        gauge.increment(1.0);
-        Entered(gauge)
-    }
-}
-
-impl Histogram {
-    pub fn observe(&self, value: f64, labels: Labels) {
-        metrics::histogram!(self.name, owned(labels)).record(value);
-    }
-}
-
-/// One of those that a gauge counts.
-pub struct Entered(metrics::Gauge);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }
 
@@ -182,8 +125,36 @@ fn build() -> Handle {
     handle
 }
 
-fn owned(labels: Labels) -> Vec<Label> {
-    labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect()
+// What the device's thread records, one line each so that its loop stays readable.
+
+pub fn windows_cancelled(count: u64) {
+    CANCELLED.add(count, &[]);
+}
+
+pub fn queue_wait(waited: Duration) {
+    QUEUE_WAIT.observe(waited.as_secs_f64(), &[]);
+}
+
+pub fn encoded(windows: usize, took: Duration) {
+    ENCODE_BATCH.observe(windows as f64, &[]);
+    ENCODE_SECONDS.observe(took.as_secs_f64(), &[]);
+}
+
+/// A decoder step gives one token a row.
+pub fn stepped(rows: usize) {
+    STEP_BATCH.observe(rows as f64, &[]);
+    STEPS.add(1, &[]);
+    TOKENS.add(rows as u64, &[]);
+}
+
+/// `audio` without the padding to 30 s.
+pub fn window_done(audio: Duration) {
+    WINDOWS.add(1, &[]);
+    WINDOW_AUDIO.observe(audio.as_secs_f64(), &[]);
+}
+
+pub fn out_of_memory() {
+    OUT_OF_MEMORY.add(1, &[]);
 }
 
 #[cfg(test)]

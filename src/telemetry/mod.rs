@@ -2,6 +2,7 @@
 
 pub mod gpu;
 mod gpu_block;
+mod instrument;
 pub mod metrics;
 mod process;
 

@@ -5,7 +5,7 @@ use crate::transcript::Language;
 /// In Whisper's order: the n-th language has the n-th language token. A model knows the first 99 or all 100.
 ///
 /// Follows `LANGUAGES`, openai/whisper tokenizer.py at c0d2f624.
-pub static LANGUAGES: [Language; 100] = [
+pub static ALL: [Language; 100] = [
     language("en", "english"),
     language("zh", "chinese"),
     language("de", "german"),
@@ -108,6 +108,9 @@ pub static LANGUAGES: [Language; 100] = [
     language("yue", "cantonese"),
 ];
 
+/// What English-only models speak.
+pub const ENGLISH: Language = language("en", "english");
+
 /// Other English names, as `TO_LANGUAGE_CODE` of the same file has them.
 const OTHER_NAMES: [(&str, &str); 12] = [
     ("burmese", "my"),
@@ -130,12 +133,12 @@ const OTHER_CODES: [(&str, &str); 6] =
 
 /// By Whisper's own code, lower case: `en`, `haw`.
 pub fn by_code(code: &str) -> Option<Language> {
-    LANGUAGES.iter().copied().find(|language| language.code == code)
+    ALL.iter().copied().find(|language| language.code == code)
 }
 
 /// By English name or one of its aliases, lower case: `german`, `flemish`.
 pub fn by_name(name: &str) -> Option<Language> {
-    let by_own_name = LANGUAGES.iter().copied().find(|language| language.name == name);
+    let by_own_name = ALL.iter().copied().find(|language| language.name == name);
     by_own_name.or_else(|| by_code(alias(&OTHER_NAMES, name)?))
 }
 
@@ -175,16 +178,16 @@ mod tests {
     #[test]
     fn the_order_is_that_of_the_language_tokens() {
         // Token ids of the multilingual tokenizer: start-of-transcript is 50258, English 50259.
-        let token = |code: &str| 50_259 + LANGUAGES.iter().position(|language| language.code == code).unwrap();
+        let token = |code: &str| 50_259 + ALL.iter().position(|language| language.code == code).unwrap();
         assert_eq!([token("en"), token("de"), token("su"), token("yue")], [50_259, 50_261, 50_357, 50_358]);
     }
 
     #[test]
     fn codes_and_names_are_distinct_and_found() {
-        for language in LANGUAGES {
+        for language in ALL {
             assert_eq!(by_code(language.code), Some(language));
             assert_eq!(by_name(language.name), Some(language));
-            assert_eq!(LANGUAGES.iter().filter(|other| other.name == language.name).count(), 1);
+            assert_eq!(ALL.iter().filter(|other| other.name == language.name).count(), 1);
         }
     }
 
