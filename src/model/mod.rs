@@ -3,6 +3,7 @@
 //! A model owns a fixed number of slots. A slot holds one window: its encoding (cross-attention keys and values)
 //! and what its decoder has read so far (self-attention keys and values).
 
+pub mod files;
 pub mod kernels;
 pub mod whisper;
 
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 use crate::audio::LogMel;
 use crate::text::Token;
+
+pub use whisper::Generation;
 
 /// One place in the model's caches, numbered from 0 to `Model::slots() - 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +94,9 @@ pub enum ModelError {
     /// The device or the network failed; nothing more can be expected of this process.
     #[error("the device failed: {0}")]
     Device(String),
+    /// The engine asked for something impossible: a bug of ours.
+    #[error("the model was misused: {0}")]
+    Misuse(String),
 }
 
 /// What is loaded, for people and for `/gpu-info`.
@@ -102,6 +108,8 @@ pub struct ModelInfo {
     pub is_demo: bool,
     /// `cpu`, `cuda:0`, `metal`.
     pub device: String,
+    /// Where `--device auto` settled for the CPU: why.
+    pub device_note: Option<String>,
     /// `f32`, `f16`, `bf16`.
     pub dtype: String,
     pub n_mels: usize,

@@ -1,1 +1,4 @@
-//! telemetry
+//! What operators see: logs, metrics, the GPU's own readings.
+
+pub mod gpu;
+pub mod metrics;

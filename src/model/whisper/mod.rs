@@ -1,1 +1,198 @@
-//! Whisper on candle tensors.
+//! Whisper on candle tensors: `impl Model`, and the loading of any OpenAI or distilled checkpoint.
+//!
+//! Follows openai/whisper model.py at c0d2f624; weight names are those of the hub's safetensors. Not built on
+//! candle-transformers' Whisper, which has no self-attention cache, no slots and an approximate GELU.
+
+mod attention;
+mod cache;
+mod config;
+mod decoder;
+mod device;
+mod encoder;
+mod layers;
+mod load;
+mod sample;
+
+use std::sync::Arc;
+
+use candle_core::{D, DType, Device, Tensor};
+
+use self::cache::Cache;
+use self::decoder::{Decoder, Row};
+use self::encoder::Encoder;
+use super::files::ModelFiles;
+use super::{Attention, Model, ModelError, ModelInfo, Sample, Slot, Step};
+use crate::audio::{LogMel, WINDOW_FRAMES};
+use crate::text::Token;
+
+pub use config::{Config, Generation};
+pub use device::{DeviceError, DeviceRequest, DtypeRequest};
+pub use load::{LoadError, LoadOptions};
+
+#[derive(Debug)]
+pub struct Whisper {
+    config: Config,
+    generation: Generation,
+    /// `(layer, head)` of the decoder.
+    alignment_heads: Vec<(usize, usize)>,
+    encoder: Encoder,
+    decoder: Decoder,
+    cache: Cache,
+    device: Device,
+    dtype: DType,
+    info: ModelInfo,
+}
+
+impl Whisper {
+    pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Self, LoadError> {
+        load::load(files, options)
+    }
+
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// What the checkpoint says about decoding.
+    pub fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// Audio features of one window, `[1500, d]` row-major: for the parity tests.
+    pub fn encoder_output(&self, mel: &LogMel) -> Result<Vec<f32>, ModelError> {
+        let features = self.encoder.forward(&self.stack(&[mel])?)?;
+        Ok(features.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// Logits after each row's last token, before any constraint: for the parity tests.
+    pub fn logits(&mut self, steps: &[Step]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let ends: Vec<u32> = row_ends(steps);
+        let hidden = self.read(steps)?;
+        let last = hidden.index_select(&Tensor::new(ends, &self.device)?, 0)?;
+        Ok(self.decoder.logits(&last)?.to_vec2()?)
+    }
+
+    /// `[windows, n_mels, 3000]` in the model's dtype.
+    fn stack(&self, mels: &[&LogMel]) -> Result<Tensor, ModelError> {
+        let n_mels = self.config.num_mel_bins;
+        let mut values = Vec::with_capacity(mels.len() * n_mels * WINDOW_FRAMES);
+        for mel in mels {
+            if mel.n_mels != n_mels || mel.values.len() != n_mels * WINDOW_FRAMES {
+                return Err(ModelError::Misuse(format!("a log-mel of {} bins for a model of {n_mels}", mel.n_mels)));
+            }
+            values.extend_from_slice(&mel.values);
+        }
+        let shape = (mels.len(), n_mels, WINDOW_FRAMES);
+        Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?)
+    }
+
+    /// Hidden states of all tokens of all rows, `[sum of lengths, d]`.
+    fn read(&self, steps: &[Step]) -> Result<Tensor, ModelError> {
+        for step in steps {
+            self.check(step.slot, step.position, &step.tokens)?;
+        }
+        let rows: Vec<Row> = steps
+            .iter()
+            .map(|step| Row { slot: step.slot.0, position: step.position, tokens: &step.tokens })
+            .collect();
+        Ok(self.decoder.forward(&rows, &self.cache)?)
+    }
+
+    fn check(&self, slot: Slot, position: usize, tokens: &[Token]) -> Result<(), ModelError> {
+        let fits = slot.0 < self.info.slots
+            && !tokens.is_empty()
+            && position + tokens.len() <= self.config.max_target_positions
+            && tokens.iter().all(|token| (*token as usize) < self.config.vocab_size);
+        match fits {
+            true => Ok(()),
+            false => Err(ModelError::Misuse(format!("{} tokens at {position} of {slot:?} do not fit", tokens.len()))),
+        }
+    }
+}
+
+impl Model for Whisper {
+    fn slots(&self) -> usize {
+        self.info.slots
+    }
+
+    fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let mels: Vec<&LogMel> = windows.iter().map(|(_, mel)| mel.as_ref()).collect();
+        let slots: Vec<usize> = windows.iter().map(|(slot, _)| slot.0).collect();
+        if slots.iter().any(|slot| *slot >= self.info.slots) {
+            return Err(ModelError::Misuse(format!("slots {slots:?} of {}", self.info.slots)));
+        }
+        let features = self.encoder.forward(&self.stack(&mels)?)?;
+        self.decoder.set_audio(&features, &slots, &self.cache)?;
+        // Work on a GPU is only queued so far; an error must belong to this call, and so must the time it took.
+        Ok(self.device.synchronize()?)
+    }
+
+    fn step(&mut self, steps: &[Step]) -> Result<Vec<Sample>, ModelError> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hidden = self.read(steps)?;
+        // The last token of every row, then the probed tokens: one vocabulary product for all.
+        let ends = row_ends(steps);
+        let probed = steps.iter().zip(&ends).filter_map(|(step, end)| {
+            step.probe.map(|probe| end + 1 - step.tokens.len() as u32 + probe.index as u32)
+        });
+        let wanted: Vec<u32> = ends.iter().copied().chain(probed).collect();
+        let wanted = hidden.index_select(&Tensor::new(wanted, &self.device)?, 0)?;
+        let vocab = self.config.vocab_size;
+        let mut logits: Vec<f32> = self.decoder.logits(&wanted)?.flatten_all()?.to_vec1()?;
+        let (last, probed) = logits.split_at_mut(steps.len() * vocab);
+        let mut probed = probed.chunks_exact(vocab);
+        let mut samples = Vec::with_capacity(steps.len());
+        for (step, row) in steps.iter().zip(last.chunks_exact_mut(vocab)) {
+            let probe = step.probe.zip(step.probe.and_then(|_| probed.next()));
+            let mut sample = sample::sample(row, step)?;
+            sample.probe = probe.map(|(probe, row)| sample::probe(row, probe)).transpose()?;
+            samples.push(sample);
+        }
+        Ok(samples)
+    }
+
+    fn align(&mut self, rows: &[(Slot, Vec<Token>)]) -> Result<Vec<Attention>, ModelError> {
+        let mut aligned = Vec::with_capacity(rows.len());
+        for (slot, tokens) in rows {
+            self.check(*slot, 0, tokens)?;
+            let row = Row { slot: slot.0, position: 0, tokens };
+            let scores = self.decoder.cross_scores(row, &self.cache, &self.alignment_heads)?;
+            let scores = Tensor::stack(&scores, 0)?;
+            aligned.push(Attention {
+                heads: scores.dim(0)?,
+                tokens: scores.dim(1)?,
+                frames: scores.dim(D::Minus1)?,
+                values: scores.flatten_all()?.to_vec1()?,
+            });
+        }
+        Ok(aligned)
+    }
+}
+
+/// Place of each row's last token among the packed tokens of all rows.
+fn row_ends(steps: &[Step]) -> Vec<u32> {
+    steps
+        .iter()
+        .scan(0, |end, step| {
+            *end += step.tokens.len() as u32;
+            Some(*end - 1)
+        })
+        .collect()
+}
+
+/// Allocation failures are told apart from all others by the driver's words; candle has no type for them.
+fn is_out_of_memory(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    error.contains("out_of_memory") || error.contains("out of memory") || error.contains("alloc_failed")
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        let text = error.to_string();
+        if is_out_of_memory(&text) { ModelError::OutOfMemory(text) } else { ModelError::Device(text) }
+    }
+}

@@ -1,0 +1,199 @@
+//! Tokens and the audio of their slots in, hidden states and logits out: Whisper's decoder.
+
+use candle_core::{D, DType, Module, Result, Tensor};
+use candle_nn::{LayerNorm, VarBuilder};
+
+use super::attention::{attend, causal_mask};
+use super::cache::Cache;
+use super::config::Config;
+use super::layers::{FeedForward, Linear, layer_norm, merge_heads, split_heads};
+
+/// One row of a pass: `tokens[0]` stands at `position` of slot `slot`.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    pub slot: usize,
+    pub position: usize,
+    pub tokens: &'a [u32],
+}
+
+#[derive(Debug)]
+pub struct Decoder {
+    /// `[vocab, d]`: token embedding and output projection are one matrix.
+    embedding: Tensor,
+    /// `[text_ctx, d]`, learned.
+    positions: Tensor,
+    layers: Vec<Layer>,
+    norm: LayerNorm,
+}
+
+#[derive(Debug)]
+struct Layer {
+    self_norm: LayerNorm,
+    /// `[3d, d]`.
+    qkv: Linear,
+    self_out: Linear,
+    cross_norm: LayerNorm,
+    cross_q: Linear,
+    /// Keys and values of the audio: `[2d, d]`.
+    cross_kv: Linear,
+    cross_out: Linear,
+    feed_forward: FeedForward,
+    heads: usize,
+}
+
+impl Decoder {
+    /// `vb` stands at `decoder`.
+    pub fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+        let width = config.d_model;
+        Ok(Decoder {
+            embedding: vb.get((config.vocab_size, width), "embed_tokens.weight")?,
+            positions: vb.get((config.max_target_positions, width), "embed_positions.weight")?,
+            layers: (0..config.decoder_layers)
+                .map(|index| Layer::load(&vb.pp("layers").pp(index), config))
+                .collect::<Result<_>>()?,
+            norm: layer_norm(&vb.pp("layer_norm"), width)?,
+        })
+    }
+
+    /// Projects `features` (`[windows * 1500, d]`) into the slots, window after window.
+    pub fn set_audio(&self, features: &Tensor, slots: &[usize], cache: &Cache) -> Result<()> {
+        let (rows, width) = features.dims2()?;
+        let frames = rows / slots.len();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let kv = layer.cross_kv.forward(features)?;
+            for (window, slot) in slots.iter().enumerate() {
+                let kv = kv.narrow(0, window * frames, frames)?;
+                let k = split_heads(&kv.narrow(1, 0, width)?, layer.heads)?;
+                let v = split_heads(&kv.narrow(1, width, width)?, layer.heads)?;
+                cache.slot(index, *slot).set_audio(&k, &v)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the rows' tokens into their slots; rows may differ in length. Gives `[sum of lengths, d]`, row after row.
+    pub fn forward(&self, rows: &[Row], cache: &Cache) -> Result<Tensor> {
+        self.run(rows, cache, |_, _, _| Ok(()))
+    }
+
+    /// Like `forward` for one row, keeping the scores over the audio (`[tokens, 1500]` each, f32) of some heads,
+    /// in the order of `heads`.
+    pub fn cross_scores(&self, row: Row, cache: &Cache, heads: &[(usize, usize)]) -> Result<Vec<Tensor>> {
+        let mut kept: Vec<Option<Tensor>> = vec![None; heads.len()];
+        self.run(&[row], cache, |layer, _, scores| {
+            for (place, (_, head)) in heads.iter().enumerate().filter(|(_, (wanted, _))| *wanted == layer) {
+                kept[place] = Some(scores.get(*head)?.to_dtype(DType::F32)?);
+            }
+            Ok(())
+        })?;
+        // `Generation::alignment_heads` lets only heads through that the network has.
+        Ok(kept.into_iter().flatten().collect())
+    }
+
+    /// `hidden`: `[rows, d]` -> `[rows, vocab]` in f32.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        hidden.matmul(&self.embedding.t()?)?.to_dtype(DType::F32)
+    }
+
+    /// `watch(layer, row, scores)` sees the cross-attention scores of each row.
+    fn run(
+        &self,
+        rows: &[Row],
+        cache: &Cache,
+        mut watch: impl FnMut(usize, usize, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let mut x = self.embed(rows)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.read_tokens(&x, rows, |slot| cache.slot(index, slot))?;
+            x = layer.listen(&x, rows, |slot| cache.slot(index, slot), |row, scores| watch(index, row, scores))?;
+            x = layer.feed_forward.forward(&x)?;
+        }
+        self.norm.forward(&x)
+    }
+
+    fn embed(&self, rows: &[Row]) -> Result<Tensor> {
+        let device = self.embedding.device();
+        let ids: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
+        let places: Vec<u32> = rows
+            .iter()
+            .flat_map(|row| (row.position..row.position + row.tokens.len()).map(|place| place as u32))
+            .collect();
+        let count = ids.len();
+        let tokens = self.embedding.index_select(&Tensor::from_vec(ids, count, device)?, 0)?;
+        let places = self.positions.index_select(&Tensor::from_vec(places, count, device)?, 0)?;
+        tokens + places
+    }
+}
+
+impl Layer {
+    fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+        let width = config.d_model;
+        let (own, cross) = (vb.pp("self_attn"), vb.pp("encoder_attn"));
+        let with_bias = |vb: &VarBuilder, name| Linear::load(&vb.pp(name), width, width);
+        let keys = |vb: &VarBuilder| Linear::load_without_bias(&vb.pp("k_proj"), width, width);
+        Ok(Layer {
+            self_norm: layer_norm(&vb.pp("self_attn_layer_norm"), width)?,
+            qkv: Linear::fuse(&[with_bias(&own, "q_proj")?, keys(&own)?, with_bias(&own, "v_proj")?])?,
+            self_out: with_bias(&own, "out_proj")?,
+            cross_norm: layer_norm(&vb.pp("encoder_attn_layer_norm"), width)?,
+            cross_q: with_bias(&cross, "q_proj")?,
+            cross_kv: Linear::fuse(&[keys(&cross)?, with_bias(&cross, "v_proj")?])?,
+            cross_out: with_bias(&cross, "out_proj")?,
+            feed_forward: FeedForward::load(vb, width, config.decoder_ffn_dim)?,
+            heads: config.decoder_attention_heads,
+        })
+    }
+
+    /// Self-attention over the slot's tokens so far.
+    fn read_tokens<'c>(
+        &self,
+        x: &Tensor,
+        rows: &[Row],
+        cache: impl Fn(usize) -> &'c super::cache::SlotCache,
+    ) -> Result<Tensor> {
+        let width = x.dim(D::Minus1)?;
+        let qkv = self.qkv.forward(&self.self_norm.forward(x)?)?;
+        let attended = each_row(rows, |_, row, first| {
+            let qkv = qkv.narrow(0, first, row.tokens.len())?;
+            let part = |index| split_heads(&qkv.narrow(1, index * width, width)?, self.heads);
+            let (k, v) = cache(row.slot).extend(&part(1)?, &part(2)?, row.position)?;
+            // A single token sees everything up to itself, which is all there is.
+            let mask = match row.tokens.len() {
+                1 => None,
+                queries => Some(causal_mask(row.position, queries, &qkv)?),
+            };
+            merge_heads(&attend(&part(0)?, &k, &v, mask.as_ref())?.values)
+        })?;
+        x + self.self_out.forward(&attended)?
+    }
+
+    /// Cross-attention over the slot's audio.
+    fn listen<'c>(
+        &self,
+        x: &Tensor,
+        rows: &[Row],
+        cache: impl Fn(usize) -> &'c super::cache::SlotCache,
+        mut watch: impl FnMut(usize, &Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let q = self.cross_q.forward(&self.cross_norm.forward(x)?)?;
+        let attended = each_row(rows, |index, row, first| {
+            let q = split_heads(&q.narrow(0, first, row.tokens.len())?, self.heads)?;
+            let slot = cache(row.slot);
+            let attended = attend(&q, &slot.cross_keys, &slot.cross_values, None)?;
+            watch(index, &attended.scores)?;
+            merge_heads(&attended.values)
+        })?;
+        x + self.cross_out.forward(&attended)?
+    }
+}
+
+/// Runs `one(index, row, first)` for each row, `first` being its first place in the packed rows, and packs the results.
+fn each_row(rows: &[Row], mut one: impl FnMut(usize, &Row, usize) -> Result<Tensor>) -> Result<Tensor> {
+    let mut first = 0;
+    let mut results = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        results.push(one(index, row, first)?);
+        first += row.tokens.len();
+    }
+    Tensor::cat(&results, 0)
+}

@@ -1,0 +1,158 @@
+//! A row of logits and its constraint in, the next token out: the plain version, on the host.
+
+use crate::model::{Constraint, ModelError, Probe, Sample, Step};
+use crate::text::Token;
+
+/// Picks the next token of one row. `logits`: `[vocab]` after the row's last token, changed in place.
+pub fn sample(logits: &mut [f32], step: &Step) -> Result<Sample, ModelError> {
+    check(logits)?;
+    constrain(logits, &step.constraint);
+    let total = log_sum_exp(logits);
+    if total == f32::NEG_INFINITY {
+        return Err(ModelError::Device("no token was allowed to come next".to_owned()));
+    }
+    let token = if step.temperature > 0.0 { draw(logits, step) } else { argmax(logits) };
+    Ok(Sample { token: token as Token, logprob: logits[token] - total, probe: None })
+}
+
+/// Probability of the probed token, before any constraint. `logits`: `[vocab]` after `tokens[probe.index]`.
+pub fn probe(logits: &[f32], probe: Probe) -> Result<f32, ModelError> {
+    check(logits)?;
+    Ok(logits.get(probe.token as usize).map_or(0.0, |logit| (logit - log_sum_exp(logits)).exp()))
+}
+
+/// NaN is a fault of the device or the weights; no text may come of it.
+fn check(logits: &[f32]) -> Result<(), ModelError> {
+    match logits.iter().any(|logit| logit.is_nan()) {
+        true => Err(ModelError::Device("the network gave NaN".to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn constrain(logits: &mut [f32], constraint: &Constraint) {
+    let vocab = logits.len();
+    for token in constraint.suppress.iter() {
+        if let Some(logit) = logits.get_mut(*token as usize) {
+            *logit = f32::NEG_INFINITY;
+        }
+    }
+    for range in &constraint.forbid {
+        let (start, end) = ((range.start as usize).min(vocab), (range.end as usize).min(vocab));
+        logits[start..end.max(start)].fill(f32::NEG_INFINITY);
+    }
+    if let Some(first) = constraint.timestamps_from {
+        let (text, timestamps) = logits.split_at_mut((first as usize).min(vocab));
+        // Both sides would be divided by the same total, so the logits themselves can be compared.
+        let likeliest_text = text.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if log_sum_exp(timestamps) > likeliest_text {
+            text.fill(f32::NEG_INFINITY);
+        }
+    }
+}
+
+/// The first of the largest, as `torch.argmax` has it on the CPU.
+fn argmax(logits: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+fn log_sum_exp(logits: &[f32]) -> f32 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if largest == f32::NEG_INFINITY {
+        return largest;
+    }
+    // Summed in f64: 51,866 terms would cost f32 its last digits.
+    let sum: f64 = logits.iter().map(|logit| f64::from((logit - largest).exp())).sum();
+    largest + sum.ln() as f32
+}
+
+/// Gumbel-max: the argmax of `logit / temperature + noise` is a draw from the softmax. The noise depends on the seed,
+/// the position and the token alone, so the draw is the same in any batch and on any machine.
+fn draw(logits: &[f32], step: &Step) -> usize {
+    let position = step.position + step.tokens.len();
+    let row = mix(step.seed ^ mix(position as u64));
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (token, logit) in logits.iter().enumerate().filter(|(_, logit)| **logit > f32::NEG_INFINITY) {
+        // 53 random bits in the open interval (0, 1): its double logarithm is finite.
+        let uniform = ((mix(row.wrapping_add(token as u64)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+        let noisy = logit / step.temperature - (-uniform.ln()).ln() as f32;
+        if noisy > best.0 {
+            best = (noisy, token);
+        }
+    }
+    best.1
+}
+
+/// SplitMix64's finaliser (Steele, Lea, Flood 2014): every input bit decides every output bit.
+fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Slot;
+
+    fn step(constraint: Constraint, temperature: f32) -> Step {
+        Step { slot: Slot(0), position: 3, tokens: vec![1], constraint, temperature, seed: 7, probe: None }
+    }
+
+    #[test]
+    fn the_likeliest_allowed_token_comes_with_its_probability_among_the_allowed() {
+        let constraint = Constraint { suppress: [2].into(), forbid: vec![3..9], ..Default::default() };
+        let mut logits = [0.0, 0.0, 5.0, 9.0];
+        let sample = sample(&mut logits, &step(constraint, 0.0)).unwrap();
+        assert_eq!(sample.token, 0);
+        assert!((sample.logprob - 0.5f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn many_small_timestamps_outweigh_one_larger_text_token() {
+        let constraint = Constraint { timestamps_from: Some(1), ..Default::default() };
+        let mut logits = [1.0, 0.5, 0.6];
+        assert_eq!(sample(&mut logits, &step(constraint, 0.0)).unwrap().token, 2);
+        let constraint = Constraint { timestamps_from: Some(1), ..Default::default() };
+        let mut logits = [2.0, 0.5, 0.6];
+        assert_eq!(sample(&mut logits, &step(constraint, 0.0)).unwrap().token, 0);
+    }
+
+    #[test]
+    fn a_seed_decides_the_draw_and_draws_follow_the_distribution() {
+        let draws = |temperature| {
+            (0..4000)
+                .map(|seed| {
+                    let mut logits = [0.0, 1.0, f32::NEG_INFINITY];
+                    let step = Step { seed, ..step(Constraint::default(), temperature) };
+                    sample(&mut logits, &step).unwrap().token
+                })
+                .collect::<Vec<_>>()
+        };
+        let ones = draws(1.0).iter().filter(|token| **token == 1).count() as f32 / 4000.0;
+        let expected = 1f32.exp() / (1.0 + 1f32.exp());
+        assert!((ones - expected).abs() < 0.03, "{ones} of the draws, {expected} expected");
+        assert!(!draws(1.0).contains(&2));
+        assert_eq!(draws(0.7), draws(0.7));
+    }
+
+    #[test]
+    fn nan_is_a_fault_and_not_a_token() {
+        let mut logits = [0.0, f32::NAN];
+        assert!(matches!(sample(&mut logits, &step(Constraint::default(), 0.0)), Err(ModelError::Device(_))));
+        assert!(probe(&logits, Probe { index: 0, token: 0 }).is_err());
+    }
+
+    #[test]
+    fn a_probe_is_the_plain_softmax() {
+        let logits = [0.0, 0.0, f32::ln(2.0)];
+        assert!((probe(&logits, Probe { index: 0, token: 2 }).unwrap() - 0.5).abs() < 1e-6);
+        assert_eq!(probe(&logits, Probe { index: 0, token: 99 }).unwrap(), 0.0);
+    }
+}

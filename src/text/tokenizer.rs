@@ -1,0 +1,163 @@
+//! Text in, tokens out, and back; and where the loaded model keeps Whisper's special tokens.
+
+use std::time::Duration;
+
+use crate::transcript::Language;
+
+use super::{Token, language};
+
+/// Time between two of Whisper's timestamp tokens: `<|0.00|>`, `<|0.02|>`, ...
+pub const TIMESTAMP_STEP: Duration = Duration::from_millis(20);
+
+/// Whisper's symbols that are written but not spoken; openai/whisper tokenizer.py at c0d2f624, lines 247-259.
+const NON_SPEECH_SYMBOLS: &str = "\" # ( ) * + / : ; < = > @ [ \\ ] ^ _ ` { | } ~ 「 」 『 』 \
+     << >> <<< >>> -- --- -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪";
+/// Musical symbols are suppressed by their first byte token, as the reference does: no spoken text needs that byte.
+const MUSICAL_SYMBOLS: &str = "♩ ♪ ♫ ♬ ♭ ♮ ♯";
+
+/// Ids of the special tokens. Text tokens are those below `end_of_text`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Specials {
+    pub end_of_text: Token,
+    pub start_of_transcript: Token,
+    pub translate: Token,
+    pub transcribe: Token,
+    pub start_of_lm: Token,
+    pub start_of_previous: Token,
+    pub no_speech: Token,
+    pub no_timestamps: Token,
+    /// `<|0.00|>`. Some published tokenizers leave the timestamps out; they always follow `<|notimestamps|>`.
+    pub timestamp_begin: Token,
+    /// The model's languages by rising id.
+    pub languages: Vec<(Language, Token)>,
+}
+
+impl Specials {
+    pub fn language_token(&self, language: Language) -> Option<Token> {
+        self.languages.iter().find(|(known, _)| *known == language).map(|(_, token)| *token)
+    }
+
+    pub fn language_of(&self, token: Token) -> Option<Language> {
+        self.languages.iter().find(|(_, known)| *known == token).map(|(language, _)| *language)
+    }
+
+    pub fn is_timestamp(&self, token: Token) -> bool {
+        token >= self.timestamp_begin
+    }
+
+    pub fn is_text(&self, token: Token) -> bool {
+        token < self.end_of_text
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    #[error("tokenizer.json cannot be read: {0}")]
+    Unreadable(String),
+    #[error("tokenizer.json has no {0} token, so it is not a Whisper tokenizer")]
+    MissingSpecial(&'static str),
+}
+
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    specials: Specials,
+}
+
+impl Tokenizer {
+    /// `json`: the bytes of a checkpoint's `tokenizer.json`.
+    pub fn from_json(json: &[u8]) -> Result<Self, TokenizerError> {
+        let inner = tokenizers::Tokenizer::from_bytes(json)
+            .map_err(|error| TokenizerError::Unreadable(error.to_string()))?;
+        let specials = find_specials(&inner)?;
+        Ok(Tokenizer { inner, specials })
+    }
+
+    pub fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    /// Plain text only: markup such as `<|endoftext|>` in it is spelled out, never understood as a special token.
+    pub fn encode(&self, text: &str) -> Vec<Token> {
+        // Special tokens are found by their text before BPE runs; a zero-width split keeps a client's text from
+        // forging them: encode the parts around every "<|" on their own.
+        let mut tokens = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find("<|") {
+            self.encode_part(&rest[..at + 1], &mut tokens);
+            rest = &rest[at + 1..];
+        }
+        self.encode_part(rest, &mut tokens);
+        tokens
+    }
+
+    fn encode_part(&self, text: &str, tokens: &mut Vec<Token>) {
+        if text.is_empty() {
+            return;
+        }
+        match self.inner.encode_fast(text, false) {
+            Ok(encoding) => tokens.extend_from_slice(encoding.get_ids()),
+            // Byte-level BPE has a token for every byte, so this cannot be the text's fault.
+            Err(error) => tracing::error!(%error, "the tokenizer refused a text; it is left out of the prompt"),
+        }
+    }
+
+    /// The text of `tokens`; special tokens and timestamps among them are passed over.
+    pub fn decode(&self, tokens: &[Token]) -> String {
+        let text: Vec<Token> = tokens.iter().copied().filter(|token| self.specials.is_text(*token)).collect();
+        self.inner.decode(&text, false).unwrap_or_else(|error| {
+            tracing::error!(%error, "the tokenizer could not decode its own tokens");
+            String::new()
+        })
+    }
+
+    /// The space alone: what `SuppressBlank` forbids at the start.
+    pub fn blank(&self) -> Vec<Token> {
+        self.encode(" ")
+    }
+
+    /// Tokens of annotations and symbols that nobody speaks, as the reference computes them. For a small
+    /// vocabulary in which a symbol takes several tokens, a token that is only a space is not among them.
+    pub fn non_speech(&self) -> Vec<Token> {
+        let blank = self.blank();
+        let mut found: Vec<Token> = [" -", " '"].iter().filter_map(|text| self.encode(text).first().copied()).collect();
+        for symbol in NON_SPEECH_SYMBOLS.split(' ').filter(|symbol| !symbol.is_empty()) {
+            for tokens in [self.encode(symbol), self.encode(&format!(" {symbol}"))] {
+                if let [only] = tokens[..] {
+                    found.push(only);
+                }
+            }
+        }
+        for symbol in MUSICAL_SYMBOLS.split(' ') {
+            found.extend(self.encode(symbol).first());
+            found.extend(self.encode(&format!(" {symbol}")).first());
+        }
+        found.retain(|token| !blank.contains(token));
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+fn find_specials(tokenizer: &tokenizers::Tokenizer) -> Result<Specials, TokenizerError> {
+    let find = |name: &'static str| tokenizer.token_to_id(name).ok_or(TokenizerError::MissingSpecial(name));
+    let mut languages: Vec<(Language, Token)> = language::ALL
+        .iter()
+        .filter_map(|language| Some((*language, tokenizer.token_to_id(&format!("<|{}|>", language.code))?)))
+        .collect();
+    languages.sort_by_key(|(_, token)| *token);
+    let no_timestamps = find("<|notimestamps|>")?;
+    Ok(Specials {
+        end_of_text: find("<|endoftext|>")?,
+        start_of_transcript: find("<|startoftranscript|>")?,
+        translate: find("<|translate|>")?,
+        transcribe: find("<|transcribe|>")?,
+        start_of_lm: find("<|startoflm|>")?,
+        start_of_previous: find("<|startofprev|>")?,
+        // OpenAI renamed it; checkpoints before large-v3 carry the older name.
+        no_speech: find("<|nospeech|>").or_else(|_| find("<|nocaptions|>"))?,
+        no_timestamps,
+        timestamp_begin: no_timestamps + 1,
+        languages,
+    })
+}
