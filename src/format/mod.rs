@@ -1,1 +1,116 @@
-//! format
+//! A `Transcript` in, the bytes of one response format out: pure.
+
+mod json;
+mod subtitles;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::transcript::Transcript;
+
+/// The forms in which a transcript can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenAI's short form: the text and what was used.
+    Json,
+    /// OpenAI's long form: segments with their figures, and our receipt.
+    VerboseJson,
+    /// The text alone.
+    Text,
+    /// SubRip subtitles.
+    Srt,
+    /// WebVTT subtitles.
+    Vtt,
+    /// openai/whisper's table: start and end in milliseconds, text.
+    Tsv,
+}
+
+/// A transcript, ready to be sent or written to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+pub fn render(transcript: &Transcript, format: Format) -> Rendered {
+    let body = match format {
+        Format::Json => json::short(transcript),
+        Format::VerboseJson => json::verbose(transcript),
+        Format::Text => format!("{}\n", transcript.text()),
+        Format::Srt => subtitles::srt(transcript),
+        Format::Vtt => subtitles::vtt(transcript),
+        Format::Tsv => subtitles::tsv(transcript),
+    };
+    Rendered { content_type: format.content_type(), body }
+}
+
+impl Format {
+    pub const ALL: [Format; 6] =
+        [Format::Json, Format::VerboseJson, Format::Text, Format::Srt, Format::Vtt, Format::Tsv];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::VerboseJson => "verbose_json",
+            Format::Text => "text",
+            Format::Srt => "srt",
+            Format::Vtt => "vtt",
+            Format::Tsv => "tsv",
+        }
+    }
+
+    /// What a file of this format is called after the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Json | Format::VerboseJson => "json",
+            Format::Text => "txt",
+            Format::Srt => "srt",
+            Format::Vtt => "vtt",
+            Format::Tsv => "tsv",
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Json | Format::VerboseJson => "application/json",
+            Format::Text => "text/plain; charset=utf-8",
+            Format::Srt => "application/x-subrip; charset=utf-8",
+            Format::Vtt => "text/vtt; charset=utf-8",
+            Format::Tsv => "text/tab-separated-values; charset=utf-8",
+        }
+    }
+}
+
+/// The text names no format; `Display` says which there are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a format: choose json, verbose_json, text, srt, vtt or tsv")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    /// Names in any case; `txt` is what whisper-asr-webservice calls `text`.
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        let wanted = text.trim();
+        if wanted.eq_ignore_ascii_case("txt") {
+            return Ok(Format::Text);
+        }
+        Format::ALL
+            .into_iter()
+            .find(|format| format.name().eq_ignore_ascii_case(wanted))
+            .ok_or_else(|| UnknownFormat(wanted.to_owned()))
+    }
+}
+
+/// Whole milliseconds, half rounded up. Every format rounds through here, so that all agree and order is kept.
+fn millis(time: Duration) -> u64 {
+    u64::try_from((time.as_micros() + 500) / 1000).unwrap_or(u64::MAX)
+}
+
+/// Seconds as the nearest double to a whole number of milliseconds, which prints as `3.32` and not `3.3200000000000003`.
+fn seconds(time: Duration) -> f64 {
+    millis(time) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;
