@@ -148,7 +148,8 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
         probe: Some(Probe { index: 0, token: specials.no_speech }),
         ..step(slot, 0, &[specials.start_of_transcript])
     };
-    let first = whisper.step(&(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).unwrap();
+    let first =
+        whisper.step(&(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
     for (clip, sample) in facts.clips.iter().zip(&first) {
         assert_eq!(sample.token, clip.prompt[1], "{}: the language", clip.file);
         close(&format!("{}, no speech", clip.file), sample.probe, &[clip.no_speech], 1e-4);
@@ -174,15 +175,14 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
         if steps.is_empty() {
             break;
         }
-        for (step, sample) in steps.iter().zip(whisper.step(&steps).unwrap()) {
+        for (step, sample) in steps.iter().zip(whisper.step(&steps).expect("the CPU decodes")) {
             sampled[step.slot.0].push(sample);
         }
     }
     for (clip, sampled) in facts.clips.iter().zip(&sampled) {
         assert_eq!(tokens(sampled), clip.tokens, "{}: {}", clip.file, clip.text);
         let logprobs = sampled.iter().map(|sample| sample.logprob);
-        let off =
-            close(&format!("{}, log-probabilities", clip.file), logprobs, &clip.logprobs, LOGITS);
+        let off = close(&format!("{}, log-probabilities", clip.file), logprobs, &clip.logprobs, LOGITS);
         println!("{}: {} tokens, log-probabilities {off:.1e}: {}", clip.file, clip.tokens.len(), clip.text);
     }
 }
@@ -194,6 +194,7 @@ fn listen(path: &Path, n_mels: usize) -> LogMel {
         max_channels: 1,
         max_decode_time: Duration::from_secs(10),
     };
-    let decoded = decode(fs::read(path).unwrap().into(), &limits).unwrap();
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let decoded = decode(bytes.into(), &limits).expect("a WAV file of ours");
     MelFilters::new(n_mels).log_mel(decoded.pcm.samples())
 }

@@ -1,5 +1,6 @@
 """Records a model folder on real audio: WAV files in; log-mel, encodings and tokens under the timestamp rules out."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -67,7 +68,7 @@ def transcribe(model, encoding: torch.Tensor, vocabulary: rules.Vocabulary) -> d
     chances = torch.log_softmax(first[0], dim=-1)
     language = max(vocabulary.languages, key=lambda name: float(chances[vocabulary.languages[name]]))
     prompt = [vocabulary.start, vocabulary.languages[language], vocabulary.tasks["transcribe"]]
-    rule = lambda sampled: rules.constraint(vocabulary, sampled)  # noqa: E731
+    rule = functools.partial(rules.constraint, vocabulary)
     found = oracle.greedy(model, encoding, prompt, MOST_TOKENS, rule, end=vocabulary.end)
     return {
         "language": language,
