@@ -13,9 +13,7 @@ use crate::engine::{Engine, EngineError, Load, Outcome};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer, language};
 use crate::timing::{Placed, segments};
-use crate::transcript::{
-    Dropped, DropReason, Language, Options, Receipt, Segment, Task, Timing, Transcript,
-};
+use crate::transcript::{DropReason, Dropped, Language, Options, Receipt, Segment, Task, Timing, Transcript};
 
 /// What the operator may set (`[transcriber]`).
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -106,8 +104,11 @@ impl Transcriber {
         for result in &results {
             let placed = self.place(result);
             match judge(&result.outcome.hypothesis) {
-                Verdict::Accept => transcript.segments.extend(placed),
                 Verdict::NoSpeech => transcript.dropped.extend(withheld(result, &placed)),
+                Verdict::Accept => {
+                    transcript.dropped.extend(missing(result, &placed));
+                    transcript.segments.extend(placed);
+                }
             }
         }
         transcript.receipt.timing.decode = decode_time;
@@ -118,7 +119,8 @@ impl Transcriber {
     /// Runs a window of silence through everything, so that the first caller does not wait for caches and kernels.
     pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
         let started = Instant::now();
-        let request = Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
+        let request =
+            Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
         let pcm = Arc::new(Pcm::from_16k_mono(vec![0.0; audio::SAMPLE_RATE]));
         let windows = audio::cut(&pcm);
         self.windows(&pcm, windows, request).await?;
@@ -135,7 +137,13 @@ impl Transcriber {
                 None => {
                     let known: Vec<&str> = specials.languages.iter().map(|(known, _)| known.code).collect();
                     let known = known.join(", ");
-                    return refuse("language", format!("the model {} does not know {}; it knows {known}", self.model.name, language.name));
+                    return refuse(
+                        "language",
+                        format!(
+                            "the model {} does not know {}; it knows {known}",
+                            self.model.name, language.name
+                        ),
+                    );
                 }
             },
             Some(language) if language.code != "en" => {
@@ -144,7 +152,10 @@ impl Transcriber {
             _ => None,
         };
         if options.task == Task::Translate && !self.rules.multilingual() {
-            return refuse("task", format!("the model {} cannot translate: it understands English only", self.model.name));
+            return refuse(
+                "task",
+                format!("the model {} cannot translate: it understands English only", self.model.name),
+            );
         }
         let previous: Vec<Token> = match options.prompt.as_deref().map(str::trim) {
             Some(prompt) if !prompt.is_empty() => self.tokenizer.encode(&format!(" {prompt}")),
@@ -286,6 +297,18 @@ fn withheld(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
         end: result.window.start() + result.window.duration(),
         text: text.trim().to_owned(),
         reason: DropReason::NoSpeech,
+    })
+}
+
+/// What is said in the answer about a window whose text was cut short by the token limit.
+fn missing(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
+    let end = result.window.start() + result.window.duration();
+    result.outcome.hypothesis.cut_short.then(|| Dropped {
+        // Times after the last closed segment are not known; from its start on, text may be missing.
+        start: placed.last().map_or(result.window.start(), |segment| segment.start),
+        end,
+        text: String::new(),
+        reason: DropReason::TokenLimit,
     })
 }
 

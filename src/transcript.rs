@@ -52,7 +52,7 @@ pub struct Transcript {
     /// Length of the decoded audio.
     pub duration: Duration,
     pub segments: Vec<Segment>,
-    /// Every window whose text was withheld, with the reason: nothing disappears silently.
+    /// Every stretch whose text is withheld or missing, with the reason: nothing disappears silently.
     pub dropped: Vec<Dropped>,
     /// Set where the audio ended early or part of it could not be read.
     pub incomplete: Option<Incomplete>,
@@ -86,6 +86,7 @@ pub struct Segment {
 pub struct Dropped {
     pub start: Duration,
     pub end: Duration,
+    /// What was withheld; empty where it was never decoded.
     pub text: String,
     pub reason: DropReason,
 }
@@ -94,12 +95,15 @@ pub struct Dropped {
 pub enum DropReason {
     /// The model says nobody speaks there, and its text is unlikely.
     NoSpeech,
+    /// The window held more text than the model can say in one window; what follows is missing.
+    TokenLimit,
 }
 
 impl DropReason {
     pub fn name(self) -> &'static str {
         match self {
             DropReason::NoSpeech => "no_speech",
+            DropReason::TokenLimit => "token_limit",
         }
     }
 }

@@ -32,7 +32,8 @@ pub fn compression_ratio(text: &str) -> f32 {
     }
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     // Writing into memory cannot fail.
-    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish()).map_or(bytes.len(), |packed| packed.len());
+    let packed =
+        encoder.write_all(bytes).and_then(|()| encoder.finish()).map_or(bytes.len(), |packed| packed.len());
     bytes.len() as f32 / packed as f32
 }
 
@@ -49,7 +50,8 @@ mod tests {
 
     #[test]
     fn silence_is_called_only_where_the_text_is_unlikely_too() {
-        let hypothesis = |no_speech_prob, avg_logprob| Hypothesis { no_speech_prob, avg_logprob, ..Default::default() };
+        let hypothesis =
+            |no_speech_prob, avg_logprob| Hypothesis { no_speech_prob, avg_logprob, ..Default::default() };
         assert_eq!(judge(&hypothesis(0.9, -1.5)), Verdict::NoSpeech);
         assert_eq!(judge(&hypothesis(0.9, -0.2)), Verdict::Accept);
         assert_eq!(judge(&hypothesis(0.1, -1.5)), Verdict::Accept);

@@ -55,7 +55,9 @@ impl<T> Scheduler<T> {
         let mut step = Vec::new();
         for (index, entry) in self.slots.iter().enumerate() {
             match entry.as_ref().map(|(sequence, _)| sequence.next(Slot(index))) {
-                Some(Work::Encode(mel)) if encode.len() < self.encode_batch => encode.push((Slot(index), mel)),
+                Some(Work::Encode(mel)) if encode.len() < self.encode_batch => {
+                    encode.push((Slot(index), mel))
+                }
                 Some(Work::Step(row)) => step.push(row),
                 Some(Work::Encode(_) | Work::Done) | None => {}
             }

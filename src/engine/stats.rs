@@ -80,7 +80,8 @@ impl Stats {
     }
 
     pub fn load(&self) -> Load {
-        let since_beat = self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Relaxed)));
+        let since_beat =
+            self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Relaxed)));
         Load {
             slots: self.slots,
             slots_busy: self.slots_busy.load(Relaxed),

@@ -54,11 +54,11 @@ impl ModelFiles {
     pub fn weights(&self) -> Result<Weights, FilesError> {
         let folder = match self {
             ModelFiles::Demo => {
-                let bytes = DEMO.iter().find(|(name, _)| *name == "model.safetensors").map(|(_, bytes)| *bytes);
-                return bytes.map(Weights::Bytes).ok_or(FilesError::Missing {
-                    name: "model.safetensors",
-                    place: self.place(),
-                });
+                let bytes =
+                    DEMO.iter().find(|(name, _)| *name == "model.safetensors").map(|(_, bytes)| *bytes);
+                return bytes
+                    .map(Weights::Bytes)
+                    .ok_or(FilesError::Missing { name: "model.safetensors", place: self.place() });
             }
             ModelFiles::Folder(folder) => folder,
         };
@@ -94,8 +94,7 @@ pub fn shard_names(index: &[u8]) -> Result<Vec<String>, FilesError> {
     struct Index {
         weight_map: std::collections::BTreeMap<String, String>,
     }
-    let index: Index =
-        serde_json::from_slice(index).map_err(|error| FilesError::Index(error.to_string()))?;
+    let index: Index = serde_json::from_slice(index).map_err(|error| FilesError::Index(error.to_string()))?;
     let mut names: Vec<String> = index.weight_map.into_values().collect();
     names.sort_unstable();
     names.dedup();

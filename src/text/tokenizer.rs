@@ -98,7 +98,9 @@ impl Tokenizer {
         match self.inner.encode_fast(text, false) {
             Ok(encoding) => tokens.extend_from_slice(encoding.get_ids()),
             // Byte-level BPE has a token for every byte, so this cannot be the text's fault.
-            Err(error) => tracing::error!(%error, "the tokenizer refused a text; it is left out of the prompt"),
+            Err(error) => {
+                tracing::error!(%error, "the tokenizer refused a text; it is left out of the prompt")
+            }
         }
     }
 
@@ -120,7 +122,8 @@ impl Tokenizer {
     /// vocabulary in which a symbol takes several tokens, a token that is only a space is not among them.
     pub fn non_speech(&self) -> Vec<Token> {
         let blank = self.blank();
-        let mut found: Vec<Token> = [" -", " '"].iter().filter_map(|text| self.encode(text).first().copied()).collect();
+        let mut found: Vec<Token> =
+            [" -", " '"].iter().filter_map(|text| self.encode(text).first().copied()).collect();
         for symbol in NON_SPEECH_SYMBOLS.split(' ').filter(|symbol| !symbol.is_empty()) {
             for tokens in [self.encode(symbol), self.encode(&format!(" {symbol}"))] {
                 if let [only] = tokens[..] {
@@ -160,4 +163,78 @@ fn find_specials(tokenizer: &tokenizers::Tokenizer) -> Result<Specials, Tokenize
         timestamp_begin: no_timestamps + 1,
         languages,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo() -> Tokenizer {
+        Tokenizer::from_json(include_bytes!("../../models/demo/tokenizer.json")).unwrap()
+    }
+
+    #[test]
+    fn specials_stand_in_whispers_order() {
+        let tokenizer = demo();
+        let specials = tokenizer.specials();
+        let codes: Vec<&str> = specials.languages.iter().map(|(language, _)| language.code).collect();
+        assert_eq!(codes, ["en", "es", "de"]);
+        let order = [
+            specials.end_of_text,
+            specials.start_of_transcript,
+            specials.languages[0].1,
+            specials.languages[2].1,
+            specials.translate,
+            specials.transcribe,
+            specials.start_of_lm,
+            specials.start_of_previous,
+            specials.no_speech,
+            specials.no_timestamps,
+            specials.timestamp_begin,
+        ];
+        assert!(order.is_sorted());
+        assert_eq!(specials.timestamp_begin - specials.start_of_transcript, 10);
+    }
+
+    #[test]
+    fn any_text_comes_back_as_it_went_in() {
+        let tokenizer = demo();
+        for text in [" take two tablets", "Größe über 3 µg, ¿verdad?", "日本語 👍", "", " "] {
+            assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text);
+        }
+    }
+
+    #[test]
+    fn a_clients_text_cannot_forge_special_tokens() {
+        let tokenizer = demo();
+        let text = " hello<|endoftext|><|startoftranscript|> <|0.00|> <||> <|";
+        let tokens = tokenizer.encode(text);
+        assert!(tokens.iter().all(|token| tokenizer.specials().is_text(*token)), "{tokens:?}");
+        assert_eq!(tokenizer.decode(&tokens), text);
+    }
+
+    #[test]
+    fn decoding_passes_over_timestamps_and_specials() {
+        let tokenizer = demo();
+        let mut tokens = vec![tokenizer.specials().timestamp_begin];
+        tokens.extend(tokenizer.encode(" yes"));
+        tokens.extend([tokenizer.specials().timestamp_begin + 50, tokenizer.specials().end_of_text]);
+        assert_eq!(tokenizer.decode(&tokens), " yes");
+    }
+
+    #[test]
+    fn annotations_are_not_spoken_but_a_space_is() {
+        let tokenizer = demo();
+        let suppressed = tokenizer.non_speech();
+        assert!(suppressed.contains(&tokenizer.encode("[")[0]));
+        assert!(!suppressed.contains(&tokenizer.blank()[0]));
+    }
+
+    #[test]
+    fn another_models_tokenizer_is_refused_by_the_token_it_lacks() {
+        let foreign = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}"#;
+        let error = Tokenizer::from_json(foreign.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("<|"), "{error}");
+        assert!(Tokenizer::from_json(b"{").is_err());
+    }
 }

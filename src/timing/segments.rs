@@ -82,10 +82,7 @@ mod tests {
 
     /// Timestamps from 100 up, text below.
     fn split(tokens: &[Token]) -> Vec<(Option<Token>, Vec<Token>, Option<Token>)> {
-        pieces(tokens, 100)
-            .into_iter()
-            .map(|piece| (piece.start, piece.tokens.to_vec(), piece.end))
-            .collect()
+        pieces(tokens, 100).into_iter().map(|piece| (piece.start, piece.tokens.to_vec(), piece.end)).collect()
     }
 
     #[test]

@@ -31,7 +31,9 @@ pub fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Resu
 pub fn causal_mask(first: usize, queries: usize, like: &Tensor) -> Result<Tensor> {
     let keys = first + queries;
     let values: Vec<f32> = (0..queries)
-        .flat_map(|query| (0..keys).map(move |key| if key <= first + query { 0.0 } else { f32::NEG_INFINITY }))
+        .flat_map(|query| {
+            (0..keys).map(move |key| if key <= first + query { 0.0 } else { f32::NEG_INFINITY })
+        })
         .collect();
     Tensor::from_vec(values, (queries, keys), like.device())?.to_dtype(like.dtype())
 }

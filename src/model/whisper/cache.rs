@@ -29,7 +29,12 @@ impl Cache {
         let own = || Tensor::zeros((heads, config.max_target_positions, head), dtype, device);
         let cross = || Tensor::zeros((heads, config.max_source_positions, head), dtype, device);
         let slot = || {
-            Ok(SlotCache { self_keys: own()?, self_values: own()?, cross_keys: cross()?, cross_values: cross()? })
+            Ok(SlotCache {
+                self_keys: own()?,
+                self_values: own()?,
+                cross_keys: cross()?,
+                cross_values: cross()?,
+            })
         };
         let layers = (0..config.decoder_layers)
             .map(|_| (0..slots).map(|_| slot()).collect::<Result<Vec<_>>>())

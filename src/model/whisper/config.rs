@@ -81,7 +81,10 @@ impl Config {
         }
         for heads in [self.encoder_attention_heads, self.decoder_attention_heads] {
             if !self.d_model.is_multiple_of(heads) {
-                return Err(ConfigError(format!("d_model {} is not a multiple of {heads} heads", self.d_model)));
+                return Err(ConfigError(format!(
+                    "d_model {} is not a multiple of {heads} heads",
+                    self.d_model
+                )));
             }
         }
         Ok(())
@@ -110,7 +113,9 @@ impl Generation {
             .filter(|(layer, head)| *layer < layers && *head < heads)
             .collect();
         if given.is_empty() {
-            return (layers / 2..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect();
+            return (layers / 2..layers)
+                .flat_map(|layer| (0..heads).map(move |head| (layer, head)))
+                .collect();
         }
         given
     }

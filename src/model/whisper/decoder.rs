@@ -105,7 +105,12 @@ impl Decoder {
         let mut x = self.embed(rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
             x = layer.read_tokens(&x, rows, |slot| cache.slot(index, slot))?;
-            x = layer.listen(&x, rows, |slot| cache.slot(index, slot), |row, scores| watch(index, row, scores))?;
+            x = layer.listen(
+                &x,
+                rows,
+                |slot| cache.slot(index, slot),
+                |row, scores| watch(index, row, scores),
+            )?;
             x = layer.feed_forward.forward(&x)?;
         }
         self.norm.forward(&x)

@@ -44,7 +44,9 @@ pub enum DeviceError {
          build it with `--features {feature}`, or use --device auto or --device cpu"
     )]
     NotBuilt { requested: String, feature: &'static str },
-    #[error("{requested} was asked for, but it cannot be used: {reason}; use --device auto or --device cpu to go on without it")]
+    #[error(
+        "{requested} was asked for, but it cannot be used: {reason}; use --device auto or --device cpu to go on without it"
+    )]
     Unusable { requested: String, reason: String },
     #[error("--dtype {dtype} does not work on {device}: {reason}")]
     Dtype { dtype: &'static str, device: String, reason: &'static str },
@@ -84,7 +86,9 @@ fn open_cuda(ordinal: usize) -> Result<Opened, DeviceError> {
     // synchronised with what the loading thread has started on it.
     match Device::new_cuda_with_stream(ordinal) {
         Ok(device) => Ok(Opened { device, label, note: None }),
-        Err(error) => Err(DeviceError::Unusable { requested: label, reason: explain_cuda(&error.to_string()) }),
+        Err(error) => {
+            Err(DeviceError::Unusable { requested: label, reason: explain_cuda(&error.to_string()) })
+        }
     }
 }
 
@@ -93,9 +97,18 @@ fn explain_cuda(error: &str) -> String {
     let advice = [
         ("NO_DEVICE", "the NVIDIA driver finds no GPU (in a container: start it with --gpus all)"),
         ("INVALID_DEVICE", "there is no GPU of that number"),
-        ("UNSUPPORTED_PTX_VERSION", "the NVIDIA driver is older than the CUDA toolkit of this build; update the driver"),
-        ("INSUFFICIENT_DRIVER", "the NVIDIA driver is older than the CUDA toolkit of this build; update the driver"),
-        ("SYSTEM_DRIVER_MISMATCH", "the kernel module and libcuda are of different versions; restart the machine"),
+        (
+            "UNSUPPORTED_PTX_VERSION",
+            "the NVIDIA driver is older than the CUDA toolkit of this build; update the driver",
+        ),
+        (
+            "INSUFFICIENT_DRIVER",
+            "the NVIDIA driver is older than the CUDA toolkit of this build; update the driver",
+        ),
+        (
+            "SYSTEM_DRIVER_MISMATCH",
+            "the kernel module and libcuda are of different versions; restart the machine",
+        ),
         ("OUT_OF_MEMORY", "the GPU's memory is taken by other processes"),
         ("SYSTEM_NOT_READY", "the GPU's fabric manager is not running"),
     ];
@@ -118,9 +131,7 @@ fn open_metal() -> Result<Opened, DeviceError> {
 
 impl DtypeRequest {
     pub fn resolve(self, opened: &Opened) -> Result<DType, DeviceError> {
-        let refuse = |dtype, reason| {
-            Err(DeviceError::Dtype { dtype, device: opened.label.clone(), reason })
-        };
+        let refuse = |dtype, reason| Err(DeviceError::Dtype { dtype, device: opened.label.clone(), reason });
         match (self, opened.device.is_cpu()) {
             (DtypeRequest::Auto | DtypeRequest::F32, true) => Ok(DType::F32),
             (DtypeRequest::F16, true) => refuse("f16", "half precision is slower there; use f32"),
@@ -145,7 +156,9 @@ impl FromStr for DeviceRequest {
                 .strip_prefix("cuda:")
                 .and_then(|ordinal| ordinal.parse().ok())
                 .map(DeviceRequest::Cuda)
-                .ok_or_else(|| format!("{text:?} is not a device; it is one of auto, cpu, cuda, cuda:N, metal")),
+                .ok_or_else(|| {
+                    format!("{text:?} is not a device; it is one of auto, cpu, cuda, cuda:N, metal")
+                }),
         }
     }
 }

@@ -91,7 +91,12 @@ impl Layer {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
         let attended = (0..batch)
             .map(|window| {
-                let part = |index| split_heads(&qkv.narrow(0, window * frames, frames)?.narrow(1, index * width, width)?, self.heads);
+                let part = |index| {
+                    split_heads(
+                        &qkv.narrow(0, window * frames, frames)?.narrow(1, index * width, width)?,
+                        self.heads,
+                    )
+                };
                 merge_heads(&attend(&part(0)?, &part(1)?, &part(2)?, None)?.values)
             })
             .collect::<Result<Vec<_>>>()?;

@@ -10,8 +10,8 @@ use super::decoder::Decoder;
 use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened};
 use super::encoder::Encoder;
 use super::layers::bytes_of;
-use crate::model::files::{FilesError, ModelFiles, Weights};
 use crate::model::ModelInfo;
+use crate::model::files::{FilesError, ModelFiles, Weights};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,9 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
 
 fn open_weights(weights: Weights, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, LoadError> {
     match weights {
-        Weights::Bytes(bytes) => VarBuilder::from_slice_safetensors(bytes, dtype, device).map_err(weights_error),
+        Weights::Bytes(bytes) => {
+            VarBuilder::from_slice_safetensors(bytes, dtype, device).map_err(weights_error)
+        }
         Weights::Paths(paths) => {
             // SAFETY: the files must not change while they are mapped. They are mapped only until the layers are
             // built, and model folders are written by nobody else then: the hub cache replaces files by renaming.

@@ -77,7 +77,10 @@ impl Whisper {
         let mut values = Vec::with_capacity(mels.len() * n_mels * WINDOW_FRAMES);
         for mel in mels {
             if mel.n_mels != n_mels || mel.values.len() != n_mels * WINDOW_FRAMES {
-                return Err(ModelError::Misuse(format!("a log-mel of {} bins for a model of {n_mels}", mel.n_mels)));
+                return Err(ModelError::Misuse(format!(
+                    "a log-mel of {} bins for a model of {n_mels}",
+                    mel.n_mels
+                )));
             }
             values.extend_from_slice(&mel.values);
         }
@@ -104,7 +107,10 @@ impl Whisper {
             && tokens.iter().all(|token| (*token as usize) < self.config.vocab_size);
         match fits {
             true => Ok(()),
-            false => Err(ModelError::Misuse(format!("{} tokens at {position} of {slot:?} do not fit", tokens.len()))),
+            false => Err(ModelError::Misuse(format!(
+                "{} tokens at {position} of {slot:?} do not fit",
+                tokens.len()
+            ))),
         }
     }
 }

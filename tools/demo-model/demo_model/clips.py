@@ -12,36 +12,50 @@ from . import features, grammar, voices
 from .espeak import Espeak
 
 PAD = 0.06  # seconds kept before the first and after the last word
-SPEEDS = {Fraction(320, 441): 4, Fraction(2, 3): 1, Fraction(16, 23): 2, Fraction(40, 53): 2, Fraction(29, 37): 1}
+SPEEDS = {Fraction(1): 4, Fraction(11, 12): 1, Fraction(24, 25): 2, Fraction(26, 25): 2, Fraction(13, 12): 1}
 FRAME = 0.02
 
 
-def utter(espeak, rng, meaning, language, held_out_voice):
-    """One clip: samples at 16 kHz and {"text", "english", "language", "voice", "words", "phonemes"}."""
-    voice = voices.pick(rng, language, held_out_voice)
-    rate = rng.randrange(140, 205)
-    samples, words, phonemes = espeak.speak(meaning[language], voice, rate, rng.randrange(25, 76), rng.randrange(25, 76))
-    plain = Fraction(320, 441)
-    ratio = plain if held_out_voice else rng.choices(list(SPEEDS), SPEEDS.values())[0]
-    samples = resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32)
-    stretch = float(ratio / plain) * espeak.sample_rate / 22050
+def trimmed(samples, stretch, words, phonemes):
+    """Cuts the silence around the words, sets the peak, and moves all times; stretch is the factor times have grown by."""
     start = max(0.0, words[0][1] * stretch - PAD)
     end = words[-1][2] * stretch + PAD
     samples = samples[int(start * features.RATE): int(end * features.RATE)]
-    samples *= 0.35 / max(1e-4, np.abs(samples).max())
-    moved = [(w, round(a * stretch - start, 3), round(b * stretch - start, 3)) for w, a, b in words]
-    label = {"text": meaning[language], "english": meaning["en"], "language": language, "voice": voice, "words": moved,
-             "phonemes": [(p, round(a * stretch - start, 3), round(b * stretch - start, 3)) for p, a, b in phonemes]}
-    return samples, label
+    moved = [[(n, round(a * stretch - start, 3), round(b * stretch - start, 3)) for n, a, b in marks] for marks in (words, phonemes)]
+    return samples * (0.35 / max(1e-4, np.abs(samples).max())), *moved
 
 
-def make_shard(path: Path, language, count, seed, held_out_sentences=False, held_out_voices=False):
+def resampled(samples, rate, rng, plain):
+    """Samples at 16 kHz, now and then played a little faster or slower, and the factor by which times have grown."""
+    speed = Fraction(1) if plain else rng.choices(list(SPEEDS), SPEEDS.values())[0]
+    ratio = Fraction(features.RATE, rate) * speed
+    return resample_poly(samples, ratio.numerator, ratio.denominator).astype(np.float32), float(speed)
+
+
+def utter(synthesiser, rng, meaning, language, held_out_voice):
+    """One clip: samples at 16 kHz and {"text", "english", "language", "voice", "words", "phonemes"}."""
+    if isinstance(synthesiser, Espeak):
+        voice = voices.pick(rng, language, held_out_voice)
+        samples, words, phonemes = synthesiser.speak(meaning[language], voice, rng.randrange(140, 205), rng.randrange(25, 76), rng.randrange(25, 76))
+        rate = synthesiser.sample_rate
+    else:
+        voice, phonemes = rng.choice(voices.FLITE_HELD_OUT if held_out_voice else voices.FLITE_TRAINING), []
+        samples, rate, words = synthesiser.speak(meaning[language], voice)
+        if words is None:
+            raise ValueError("the synthesiser read another number of words")
+    samples, stretch = resampled(samples, rate, rng, held_out_voice)
+    samples, words, phonemes = trimmed(samples, stretch, words, phonemes)
+    return samples, {"text": meaning[language], "english": meaning["en"], "language": language, "voice": voice, "words": words,
+                     "phonemes": phonemes}
+
+
+def make_shard(path: Path, language, count, seed, held_out_sentences=False, held_out_voices=False, synthesiser=Espeak):
     """Writes PATH.npy (all rows of all clips, float16) and PATH.json (labels, with each clip's first row and length)."""
-    espeak, rng = Espeak(), random.Random(f"{path.stem} {seed}")
+    speaker, rng = synthesiser(), random.Random(f"{path.stem} {seed}")
     rows, labels, at = [], [], 0
     while len(labels) < count:
         try:
-            samples, label = utter(espeak, rng, grammar.draw(rng, language, held_out_sentences), language, held_out_voices)
+            samples, label = utter(speaker, rng, grammar.draw(rng, language, held_out_sentences), language, held_out_voices)
         except ValueError:
             continue
         if not 0.3 < len(samples) / features.RATE < 12:

@@ -68,8 +68,9 @@ def export(checkpoint, tokenizer_path, folder):
     model = Whisper()
     assert set(weights) == set(model.state_dict())
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     trained = json.loads(tokenizer.to_str())["model"]
     write_json(folder / "vocab.json", dict(sorted(trained["vocab"].items(), key=lambda entry: entry[1])))
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in trained["merges"]]

@@ -39,9 +39,13 @@ class Attention(nn.Module):
     def split(self, x):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    def keys_values(self, memory):
+        return self.split(self.k_proj(memory)), self.split(self.v_proj(memory))
+
     def forward(self, x, memory=None, causal=False, keep_weights=False):
-        memory = x if memory is None else memory
-        q, k, v = self.split(self.q_proj(x)), self.split(self.k_proj(memory)), self.split(self.v_proj(memory))
+        """Attends to memory (itself when none is given), which may come as the keys and values made from it before."""
+        q = self.split(self.q_proj(x))
+        k, v = memory if isinstance(memory, tuple) else self.keys_values(x if memory is None else memory)
         weights = None
         if keep_weights:
             weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).float().softmax(-1)
@@ -93,7 +97,7 @@ class Encoder(nn.Module):
         positions = torch.arange(x.shape[1], device=x.device)[None, :]
         if offsets is not None:
             positions = positions + offsets[:, None]
-        x = x + self.embed_positions.weight[positions]
+        x = x + self.embed_positions.weight[positions].to(x.dtype)
         for layer in self.layers:
             x = layer(x)
         return self.layer_norm(x)
@@ -115,7 +119,7 @@ class Decoder(nn.Module):
         x = self.embed_tokens(ids) + self.embed_positions(positions)
         kept = {}
         for number, layer in enumerate(self.layers):
-            x, kept[number] = layer(x, memory, number in keep_weights)
+            x, kept[number] = layer(x, memory[number] if isinstance(memory, list) else memory, number in keep_weights)
         return F.linear(self.layer_norm(x), self.embed_tokens.weight), kept
 
 

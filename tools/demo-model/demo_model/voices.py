@@ -10,6 +10,7 @@ TRAINING = ("", "f1", "f2", "f3", "f5", "m1", "m2", "m3", "m4", "m6", "m8", "kla
             "ed", "edward", "Gene", "Gene2", "grandma", "grandpa", "gustave", "Henrique", "Hugo", "iven", "iven2", "john", "Lee",
             "Linda", "marcelo", "Marco", "Mario", "max", "Michael", "michel", "miguel", "mike", "Mr", "Nguyen", "norbert", "pablo",
             "paul", "pedro", "quincy", "rob", "robert", "shelby", "steph", "steph2", "victor", "Zac", "anika")
+FLITE_TRAINING, FLITE_HELD_OUT = ("slt", "rms", "kal16"), ("awb",)  # of the second synthesiser, English alone
 HELD_OUT = ("f4", "m5", "m7", "klatt4", "Andrea", "sandro", "travis", "Jacky")
 
 

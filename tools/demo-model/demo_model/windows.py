@@ -180,6 +180,8 @@ class Maker:
             if timed:
                 ids.append(tokens.TIMESTAMP + min(1500, round(end + item["offset"])))
                 spans.append((end - 3, end + 2))
+            if not label["phonemes"]:  # a synthesiser that does not tell
+                phonemes[max(0, round(begin)):max(0, round(end))] = IGNORED
             for name, a, b in label["phonemes"]:
                 if name not in PAUSES and name in self.phonemes:
                     low, high = round(to_position(first, a)), round(to_position(first, b))
