@@ -7,6 +7,7 @@
 mod decode;
 mod mel;
 mod resample;
+mod settings;
 mod window;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use decode::{Decoded, Limits, decode};
 pub use mel::MelFilters;
+pub use settings::Settings;
 pub use window::cut;
 
 /// Whisper's sampling rate.

@@ -4,7 +4,10 @@
 //! and what its decoder has read so far (self-attention keys and values).
 
 pub mod files;
+pub mod hub;
 pub mod kernels;
+mod settings;
+pub mod source;
 pub mod whisper;
 
 use std::ops::Range;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use crate::audio::LogMel;
 use crate::text::Token;
 
+pub use settings::{LocateError, Secret, Settings};
 pub use whisper::Generation;
 
 /// One place in the model's caches, numbered from 0 to `Model::slots() - 1`.
