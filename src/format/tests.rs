@@ -76,22 +76,103 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
         reason: "the file ends early".to_owned(),
     });
     let value: Value = serde_json::from_str(&body(&transcript, Format::VerboseJson)).unwrap();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap(), @r#"
+    {
+      "batch_size_seen": 1,
+      "device": "cpu",
+      "dropped": [
+        {
+          "end": 60.0,
+          "reason": "no_speech",
+          "start": 30.0,
+          "text": " Thanks for watching."
+        }
+      ],
+      "dtype": "f32",
+      "duration": 8.47,
+      "fallbacks": 0,
+      "incomplete": {
+        "at": 8.47,
+        "expected": 9.0,
+        "reason": "the file ends early"
+      },
+      "language": "english",
+      "language_code": "en",
+      "language_probability": 0.98,
+      "model": "demo",
+      "rtf": 0.1,
+      "segments": [
+        {
+          "avg_logprob": -0.25,
+          "compression_ratio": 1.5,
+          "end": 3.32,
+          "id": 0,
+          "no_speech_prob": 0.01,
+          "seek": 0,
+          "start": 0.0,
+          "temperature": 0.2,
+          "text": " The beach.",
+          "tokens": [
+            50364,
+            440,
+            50530
+          ]
+        }
+      ],
+      "task": "transcribe",
+      "text": "The beach.",
+      "timing": {
+        "align_ms": 0.0,
+        "decode_ms": 1.234,
+        "encode_ms": 0.0,
+        "generate_ms": 0.0,
+        "mel_ms": 0.0,
+        "queue_ms": 0.0,
+        "total_ms": 847.0,
+        "vad_ms": 0.0
+      },
+      "usage": {
+        "seconds": 9,
+        "type": "duration"
+      },
+      "windows": 1
+    }
+    "#);
 }
 
 #[test]
 fn srt_counts_from_one_and_uses_commas() {
-    insta::assert_snapshot!(body(&example(), Format::Srt), @"");
+    insta::assert_snapshot!(body(&example(), Format::Srt), @r#"
+    1
+    00:00:00,000 --> 00:00:03,320
+    The beach.
+
+    2
+    00:00:03,320 --> 00:00:08,470
+    A & B -> <c>.
+    "#);
 }
 
 #[test]
 fn vtt_escapes_markup_and_uses_points() {
-    insta::assert_snapshot!(body(&example(), Format::Vtt), @"");
+    insta::assert_snapshot!(body(&example(), Format::Vtt), @r#"
+    WEBVTT
+
+    00:00:00.000 --> 00:00:03.320
+    The beach.
+
+    00:00:03.320 --> 00:00:08.470
+    A &amp; B --&gt; &lt;c&gt;.
+    "#);
 }
 
 #[test]
 fn tsv_has_a_header_and_milliseconds() {
-    insta::assert_snapshot!(body(&example(), Format::Tsv), @"");
+    insta::assert_snapshot!(body(&example(), Format::Tsv), @r#"
+    start	end	text
+    0	3320	The beach.
+    3320	8470	A & B --> <c>.
+    "#);
 }
 
 #[test]

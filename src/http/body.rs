@@ -138,7 +138,8 @@ impl Reader {
             format!("more than {} s in all (server.upload_timeout_seconds)", total.as_secs_f64()),
         );
         // What has come so far buys this much time; `idle` is the head start.
-        let bought = self.read.checked_div(min_rate).map(|seconds| idle + Duration::from_secs(seconds));
+        let bought =
+            (min_rate > 0).then(|| idle + Duration::from_secs_f64(self.read as f64 / min_rate as f64));
         let rate = bought.map(|bought| {
             (self.started + bought, format!("under {min_rate} bytes a second (server.min_body_rate_bytes)"))
         });

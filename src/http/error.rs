@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::audio::AudioError;
 use crate::engine::EngineError;
@@ -69,6 +69,20 @@ enum Retry {
 pub struct Outcome {
     pub name: &'static str,
     pub message: String,
+}
+
+/// OpenAI's error body: all four keys, always.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Shape<'a>,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<String>,
+    code: Option<&'static str>,
 }
 
 impl ApiError {
@@ -187,10 +201,9 @@ impl IntoResponse for ApiError {
         }
         let message = self.to_string();
         let kind = if row.status.is_server_error() { "server_error" } else { "invalid_request_error" };
-        let body = json!({
-            "error": { "message": message, "type": kind, "param": row.param, "code": row.code }
-        });
-        let mut response = (row.status, Json(body)).into_response();
+        let error = Shape { message: &message, r#type: kind, param: row.param, code: row.code };
+        let body = Json(Envelope { error });
+        let mut response = (row.status, body).into_response();
         let headers = response.headers_mut();
         match row.retry {
             Retry::Unsaid => {}

@@ -123,6 +123,7 @@ fn is_known(base: &str) -> bool {
 
 fn check_not_offered(wanted: &mut Wanted, name: &str, base: &str, value: &str) -> Result<(), ApiError> {
     let Some((_, asks)) = NOT_OFFERED.iter().find(|(known, _)| *known == base) else {
+        let name = if name.is_empty() { "(unnamed)" } else { name };
         if !wanted.ignored.iter().any(|ignored| ignored == name) {
             wanted.ignored.push(name.to_owned());
         }

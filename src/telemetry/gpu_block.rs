@@ -34,17 +34,17 @@ fn one(index: usize, gpu: &GpuReading) -> String {
         let [used, total, free] = [memory.used, memory.total, memory.free].map(|bytes| bytes as f64 / GIB);
         let _ = write!(out, "\n  memory       {used:.1} of {total:.1} GiB used, {free:.1} GiB free");
     }
-    push(&mut out, "\n  utilisation  % ", gpu.utilization_percent);
-    push(&mut out, "\n  temperature  C ", gpu.temperature_celsius);
+    push(&mut out, "\n  utilisation  ", gpu.utilization_percent.map(|percent| format!("{percent} %")));
+    push(&mut out, "\n  temperature  ", gpu.temperature_celsius.map(|degrees| format!("{degrees} C")));
     if let Some(watts) = gpu.power_watts {
-        let _ = write!(out, "\n  power        W {watts:.0}");
-        push(&mut out, " of ", gpu.power_limit_watts);
+        let _ = write!(out, "\n  power        {watts:.0} W");
+        push(&mut out, " of ", gpu.power_limit_watts.map(|watts| format!("{watts:.0} W")));
     }
-    push(&mut out, "\n  SM clock     MHz ", gpu.sm_clock_mhz);
-    push(&mut out, " of ", gpu.sm_clock_mhz.and(gpu.sm_clock_max_mhz));
+    push(&mut out, "\n  SM clock     ", gpu.sm_clock_mhz.map(|clock| format!("{clock} MHz")));
+    push(&mut out, " of ", gpu.sm_clock_mhz.and(gpu.sm_clock_max_mhz).map(|clock| format!("{clock} MHz")));
     if let Some(reasons) = &gpu.throttle_reasons {
-        let reasons = if reasons.is_empty() { "nothing".to_owned() } else { reasons.join(", ") };
-        let _ = write!(out, "\n  held back by {reasons}");
+        let reasons = if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") };
+        let _ = write!(out, "\n  throttling   {reasons}");
     }
     if let Some(ecc) = gpu.ecc {
         let _ = write!(out, "\n  ECC          {}", if ecc.enabled { "on" } else { "off" });
@@ -57,7 +57,7 @@ fn one(index: usize, gpu: &GpuReading) -> String {
         let _ = write!(out, "\n  processes    {}", processes.len());
         for process in processes {
             let _ = write!(out, "; pid {}", process.pid);
-            push(&mut out, " MiB ", process.used_bytes.map(|bytes| bytes >> 20));
+            push(&mut out, " with ", process.used_bytes.map(|bytes| format!("{} MiB", bytes >> 20)));
         }
     }
     out.push('\n');
@@ -112,6 +112,18 @@ mod tests {
             cuda_version: Some("12.9".to_owned()),
             gpus: vec![gpu],
         };
-        insta::assert_snapshot!(block(&Ok(reading)), @"");
+        insta::assert_snapshot!(block(&Ok(reading)), @r#"
+        1 GPU(s), driver 575.57.08, supports CUDA 12.9
+        GPU 0: NVIDIA H200, compute capability 9.0
+          memory       3.0 of 150.0 GiB used, 147.0 GiB free
+          utilisation  97 %
+          temperature  41 C
+          power        612 W of 700 W
+          SM clock     1965 MHz of 1980 MHz
+          throttling   at the power limit
+          ECC          on, corrected 0
+          PCIe         generation 5 x16
+          processes    1; pid 7 with 3072 MiB
+        "#);
     }
 }

@@ -1,0 +1,17 @@
+//! The HTTP contract: a real server and a real client, with a fake model between the real engine and nothing.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
+#[path = "../support/fake_model.rs"]
+mod fake_model;
+#[path = "../support/server.rs"]
+mod server;
+
+mod cancel;
+mod errors;
+mod gpu_info;
+mod health;
+mod overload;
+mod shutdown;
+mod slow_clients;
+mod transcribe;
