@@ -12,7 +12,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{audio, engine, model, transcriber};
+use crate::{audio, engine, model, telemetry, transcriber};
 use layer::{Layer, leaves};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -22,6 +22,7 @@ pub struct Config {
     pub audio: audio::Settings,
     pub transcriber: transcriber::Settings,
     pub engine: engine::Settings,
+    pub log: telemetry::Settings,
 }
 
 /// What the command line sets, by key: `server.port`.
