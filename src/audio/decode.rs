@@ -1,8 +1,30 @@
 //! Container and codec bytes in, 16 kHz mono out, under limits counted while decoding.
 
-use std::time::Duration;
+mod aac;
+mod heard;
+mod mix;
+mod opus;
+mod promise;
+mod source;
+mod track;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use symphonia::core::errors::Error;
+use symphonia::core::formats::FormatOptions;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MP3, FORMAT_ID_WAVE};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+
+use self::heard::Heard;
+use self::promise::Promise;
+use self::source::Source;
+use self::track::Track;
 use super::{AudioError, Pcm};
+use crate::transcript::Incomplete;
 
 /// What one upload may cost. Counted on what was decoded, never on what headers promise.
 #[derive(Clone, Debug)]
@@ -10,6 +32,7 @@ pub struct Limits {
     pub max_duration: Duration,
     /// Bytes of 16 kHz mono f32 kept in memory.
     pub max_decoded_bytes: usize,
+    /// At most 32 whatever stands here.
     pub max_channels: usize,
     /// Wall time that decoding one upload may take.
     pub max_decode_time: Duration,
@@ -20,10 +43,182 @@ pub struct Limits {
 pub struct Decoded {
     pub pcm: Pcm,
     /// Set where the container promised more than could be read.
-    pub incomplete: Option<crate::transcript::Incomplete>,
+    pub incomplete: Option<Incomplete>,
 }
 
 /// Decodes the first audio track. `bytes` may be any supported container; file names play no part.
-pub fn decode(_bytes: bytes::Bytes, _limits: &Limits) -> Result<Decoded, AudioError> {
-    Err(AudioError::UnknownFormat)
+///
+/// Samples come out in -1..=1. What is no number in a float format is silence; the encoder's delay and padding are cut
+/// off where the container tells them (Ogg, Opus, MP3 with a LAME header). Memory holds the upload, the 16 kHz mono result
+/// and one packet.
+///
+/// # Errors
+/// `Empty`, `UnknownFormat` and `Unsupported` for what is no audio of ours, `Damaged` where no packet could be decoded,
+/// `TooLarge` where a limit was passed. A file that is damaged further on is no error: it is `incomplete`.
+pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
+    if bytes.is_empty() {
+        return Err(AudioError::Empty);
+    }
+    let mut heard = Heard::new(limits);
+    // symphonia has panicked on forged files before (CHANGELOG of 0.6.0 and 0.6.1). `heard` only ever grows by whole
+    // packets, so what it holds after a panic is sound.
+    let ending = catch_unwind(AssertUnwindSafe(|| read(bytes, limits, &mut heard))).unwrap_or_else(|_| {
+        heard.flush(0)?;
+        Ok(Ending {
+            reached: heard.now(),
+            promise: Promise::default(),
+            fault: Some("is malformed".to_owned()),
+        })
+    })?;
+    if heard.decoded == 0 {
+        return Err(match (ending.fault, heard.lost) {
+            (Some(fault), _) => AudioError::Damaged(format!("it {fault}")),
+            (None, 0) if ending.promise.length.is_none() => {
+                AudioError::Unsupported("the file is well-formed but holds no audio samples".to_owned())
+            }
+            (None, 0) => AudioError::Damaged("it ends where its audio should begin".to_owned()),
+            (None, lost) => AudioError::Damaged(format!("none of its {lost} packets is valid")),
+        });
+    }
+    let incomplete = shortfall(&heard, &ending);
+    Ok(Decoded { pcm: heard.into_pcm(), incomplete })
+}
+
+/// How reading came to its end.
+struct Ending {
+    /// The time reached, by the clock that the promise is counted by.
+    reached: Duration,
+    promise: Promise,
+    /// What went wrong in the container, as the end of a sentence about the file.
+    fault: Option<String>,
+}
+
+/// Reads packet by packet to the end, or to where it goes no further.
+fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, AudioError> {
+    let clock = Clock::start(limits);
+    let source = Source::new(bytes.clone(), clock.deadline);
+    let open_ended = source.is_open_ended();
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    let probed = symphonia::default::get_probe().probe(
+        &Hint::new(),
+        stream,
+        FormatOptions::default(),
+        MetadataOptions::default(),
+    );
+    clock.check()?;
+    let mut reader = probed.map_err(unreadable)?;
+    let mut track = Track::open(reader.as_ref(), limits)?;
+    let promise = Promise::of(reader.as_ref(), track.id, &bytes, open_ended);
+    let format = reader.format_info().format;
+
+    let mut reached = Duration::ZERO;
+    let mut framed = 0;
+    let fault = loop {
+        let next = reader.next_packet();
+        clock.check()?;
+        match next {
+            Ok(Some(packet)) => {
+                let before = heard.now();
+                if packet.track_id == track.id {
+                    framed += packet.data.len();
+                    track.decode(&packet, heard)?;
+                }
+                if promise.by_clock {
+                    reached = reached.max(track.start_of(&packet) + (heard.now() - before));
+                }
+            }
+            Ok(None) => break None,
+            // A chained Ogg file: another stream begins, maybe of another rate.
+            Err(Error::ResetRequired) => {
+                let next = Track::open(reader.as_ref(), limits)?;
+                std::mem::replace(&mut track, next).finish(heard)?;
+            }
+            // WAV ends where the bytes end; whether that is too early, the promise tells.
+            Err(Error::IoError(_)) if format == FORMAT_ID_WAVE => break None,
+            Err(Error::IoError(_)) => break Some("ends in the middle of its audio".to_owned()),
+            Err(error) => break Some(format!("cannot be read further ({})", without_crate(&error))),
+        }
+    };
+    track.finish(heard)?;
+    // MP3 and ADTS have no header of their own: frames are found by two bytes that turn up in anything, a picture or
+    // an archive too. There they make up a small part; in audio they are nearly the whole.
+    if matches!(format, FORMAT_ID_MP3 | FORMAT_ID_ADTS) && framed < (bytes.len() - promise::tags(&bytes)) / 2
+    {
+        return Err(AudioError::UnknownFormat);
+    }
+    let reached = if promise.by_clock { reached } else { heard.now() };
+    Ok(Ending { reached, promise, fault })
+}
+
+/// What is missing of the file, in one sentence, or `None` where all of it was heard.
+fn shortfall(heard: &Heard<'_>, ending: &Ending) -> Option<Incomplete> {
+    let expected = ending.promise.length;
+    let end = heard.now();
+    let broken = ending.promise.broken_by(ending.reached);
+    // Behind audio that is as long as announced anything may follow: tags, padding, a cut-off index.
+    let whole = expected.is_some() && !broken;
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let (at, reason) = match (&ending.fault, heard.first_lost) {
+        (Some(fault), _) if !whole => (end, format!("the file {fault} at {}", seconds(end))),
+        (_, _) if broken => {
+            let announced =
+                expected.map_or_else(String::new, |length| format!(", it announces {}", seconds(length)));
+            (end, format!("the file ends at {}{announced}", seconds(end)))
+        }
+        (_, Some(first)) => {
+            let lost = heard.lost;
+            let packets = if lost == 1 { "packet" } else { "packets" };
+            let reason = format!(
+                "{lost} {packets} from {} on could not be decoded and count as silence",
+                seconds(first)
+            );
+            (first, reason)
+        }
+        _ => return None,
+    };
+    Some(Incomplete { at, expected, reason })
+}
+
+/// The deadline of one upload, and the limit that it comes from.
+struct Clock {
+    deadline: Option<Instant>,
+    limit: Duration,
+}
+
+impl Clock {
+    fn start(limits: &Limits) -> Self {
+        let limit = limits.max_decode_time;
+        Clock { deadline: Instant::now().checked_add(limit), limit }
+    }
+
+    fn check(&self) -> Result<(), AudioError> {
+        if self.deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            return Ok(());
+        }
+        let what = format!("the audio takes longer than {} seconds to decode", self.limit.as_secs_f64());
+        Err(AudioError::TooLarge { what, setting: "audio.max_decode_seconds" })
+    }
+}
+
+/// Why a container could not even be opened.
+fn unreadable(error: Error) -> AudioError {
+    match &error {
+        Error::Unsupported(reason) if reason.contains("no suitable format reader") => {
+            AudioError::UnknownFormat
+        }
+        Error::Unsupported("isomp4: missing moov atom") => AudioError::Damaged(
+            "the index (moov) of the mp4 is missing; the file was probably cut off".to_owned(),
+        ),
+        Error::IoError(_) => AudioError::Damaged("it ends in the middle of its headers".to_owned()),
+        other => AudioError::Damaged(format!("its headers cannot be read ({})", without_crate(other))),
+    }
+}
+
+/// The decoder's own words, without the name of the crate's module that symphonia puts in front.
+fn without_crate(error: &Error) -> String {
+    let text = match error {
+        Error::DecodeError(text) | Error::Unsupported(text) | Error::LimitError(text) => text,
+        _ => return "malformed".to_owned(),
+    };
+    text.split_once(": ").map_or(*text, |(_, rest)| rest).to_owned()
 }

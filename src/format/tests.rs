@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Format, render};
 use crate::transcript::{
-    Dropped, DropReason, Incomplete, Language, Receipt, Segment, Task, Timing, Transcript,
+    DropReason, Dropped, Incomplete, Language, Receipt, Segment, Task, Timing, Transcript,
 };
 
 fn segment(start: u64, end: u64, text: &str) -> Segment {

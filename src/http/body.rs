@@ -44,7 +44,8 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), ApiErro
         let message = "compressed bodies (Content-Encoding) are not taken; send the audio file as it is";
         return Err(ApiError::UnsupportedType(message.to_owned()));
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match length {
         Some(length) if length > limits.max_bytes => Err(ApiError::BodyTooLarge { limit: limits.max_bytes }),
         _ => Ok(()),
@@ -53,7 +54,8 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), ApiErro
 
 /// The body as a stream that ends with an error as soon as a limit is passed.
 pub fn counted(body: Body, limits: Limits) -> impl Stream<Item = Result<Bytes, ApiError>> + Send {
-    let reader = Reader { body: body.into_data_stream(), limits, started: Instant::now(), read: 0 };
+    let body = Some(body.into_data_stream());
+    let reader = Reader { body, limits, started: Instant::now(), read: 0 };
     stream::try_unfold(reader, |mut reader| async {
         let chunk = reader.next().await?;
         Ok(chunk.map(|chunk| (chunk, reader)))
@@ -71,9 +73,15 @@ pub async fn collect(body: Body, limits: Limits) -> Result<Bytes, ApiError> {
 }
 
 /// Reads on for a moment and forgets it, in the background.
-pub fn linger(body: Body) {
+pub fn linger(headers: &HeaderMap, body: Body) {
+    // A client that asked before sending is still waiting, and reading would tell it to go ahead.
+    if !headers.contains_key(header::EXPECT) {
+        discard(body.into_data_stream());
+    }
+}
+
+fn discard(mut chunks: BodyDataStream) {
     let discard = async move {
-        let mut chunks = body.into_data_stream();
         let mut read = 0;
         while let Some(Ok(chunk)) = chunks.next().await {
             read += chunk.len();
@@ -82,11 +90,15 @@ pub fn linger(body: Body) {
             }
         }
     };
-    tokio::spawn(tokio::time::timeout(LINGER, discard));
+    // The last requests of a runtime that ends have none to read on in, and no need to.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(tokio::time::timeout(LINGER, discard));
+    }
 }
 
 struct Reader {
-    body: BodyDataStream,
+    /// `None` from the end on, good or bad.
+    body: Option<BodyDataStream>,
     limits: Limits,
     started: Instant,
     read: u64,
@@ -95,18 +107,23 @@ struct Reader {
 impl Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let (deadline, why) = self.deadline();
-        match tokio::time::timeout_at(deadline, self.body.next()).await {
-            Err(_) => Err(ApiError::SlowUpload(why)),
-            Ok(None) => Ok(None),
-            Ok(Some(Err(error))) => Err(ApiError::BrokenUpload(error.to_string())),
-            Ok(Some(Ok(chunk))) => {
-                self.read += chunk.len() as u64;
-                if self.read > self.limits.max_bytes {
-                    return Err(ApiError::BodyTooLarge { limit: self.limits.max_bytes });
-                }
-                Ok(Some(chunk))
+        let Some(body) = &mut self.body else { return Ok(None) };
+        let chunk = match tokio::time::timeout_at(deadline, body.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            ended => {
+                self.body = None;
+                return match ended {
+                    Err(_) => Err(ApiError::SlowUpload(why)),
+                    Ok(Some(Err(error))) => Err(ApiError::BrokenUpload(error.to_string())),
+                    Ok(_) => Ok(None),
+                };
             }
+        };
+        self.read += chunk.len() as u64;
+        if self.read > self.limits.max_bytes {
+            return Err(ApiError::BodyTooLarge { limit: self.limits.max_bytes });
         }
+        Ok(Some(chunk))
     }
 
     /// When the next chunk must be here, and which limit it would pass otherwise.
@@ -130,17 +147,21 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    /// Refused half-way: the client is still sending and must be able to read why.
+    fn drop(&mut self) {
+        if let Some(rest) = self.body.take() {
+            discard(rest);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits {
-            max_bytes: 100,
-            idle: Duration::from_secs(2),
-            min_rate: 10,
-            total: Duration::from_secs(20),
-        }
+        Limits { max_bytes: 100, idle: Duration::from_secs(2), min_rate: 10, total: Duration::from_secs(20) }
     }
 
     /// Chunks of `size` bytes, one every `pause`; time is the test's own.

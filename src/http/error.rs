@@ -77,6 +77,7 @@ impl ApiError {
         ApiError::BadRequest { param: Some(param), message: message.into() }
     }
 
+    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.row().status
     }
@@ -117,9 +118,13 @@ impl ApiError {
             Self::MethodNotAllowed(_) => {
                 row(StatusCode::METHOD_NOT_ALLOWED, None, Some("method_not_allowed"), "invalid", Unsaid)
             }
-            Self::Busy { retry_after, .. } => {
-                row(StatusCode::SERVICE_UNAVAILABLE, None, Some("overloaded"), "overloaded", After(*retry_after))
-            }
+            Self::Busy { retry_after, .. } => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                None,
+                Some("overloaded"),
+                "overloaded",
+                After(*retry_after),
+            ),
             Self::NotReady(_) => {
                 row(StatusCode::SERVICE_UNAVAILABLE, None, Some("not_ready"), "overloaded", After(5))
             }
@@ -131,13 +136,19 @@ impl ApiError {
                 row(StatusCode::BAD_REQUEST, Some(param), None, "invalid", Unsaid)
             }
             Self::Transcribe(TranscribeError::Audio(error)) => match error {
-                Audio::Empty => row(StatusCode::BAD_REQUEST, file, Some("empty_audio"), "undecodable", Unsaid),
+                Audio::Empty => {
+                    row(StatusCode::BAD_REQUEST, file, Some("empty_audio"), "undecodable", Unsaid)
+                }
                 Audio::Damaged(_) => {
                     row(StatusCode::BAD_REQUEST, file, Some("damaged_audio"), "undecodable", Unsaid)
                 }
-                Audio::UnknownFormat | Audio::Unsupported(_) => {
-                    row(StatusCode::UNSUPPORTED_MEDIA_TYPE, file, Some("unsupported_audio"), "undecodable", Unsaid)
-                }
+                Audio::UnknownFormat | Audio::Unsupported(_) => row(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    file,
+                    Some("unsupported_audio"),
+                    "undecodable",
+                    Unsaid,
+                ),
                 Audio::TooLarge { setting, .. } if setting.contains("duration") => {
                     row(StatusCode::PAYLOAD_TOO_LARGE, file, Some("audio_too_long"), "too_long", Unsaid)
                 }

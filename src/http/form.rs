@@ -1,7 +1,5 @@
 //! A request's body and query in; the audio and the options as they were written out, nothing judged yet.
 
-use std::pin::pin;
-
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
@@ -11,7 +9,7 @@ use multer::{Field, Multipart};
 use super::body::{self, Limits};
 use super::error::ApiError;
 
-const MAX_PARTS: usize = 64;
+const MAX_PARTS: usize = 32;
 const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// What a client sent. `fields` are in order, those of the query first, so that the form has the last word.
@@ -52,8 +50,7 @@ async fn read_parts<S>(chunks: S, boundary: &str, form: &mut Form) -> Result<(),
 where
     S: Stream<Item = Result<Bytes, ApiError>> + Send,
 {
-    let chunks = pin!(chunks);
-    let mut parts = Multipart::new(Carried(chunks), boundary);
+    let mut parts = Multipart::new(chunks, boundary);
     let mut audio = None;
     let mut count = 0;
     while let Some(mut part) = parts.next_field().await.map_err(of_multipart)? {

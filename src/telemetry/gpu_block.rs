@@ -10,7 +10,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 pub fn block(reading: &Result<Reading, String>) -> String {
     match reading {
         Err(reason) => format!("NO GPU: {reason}\n"),
-        Ok(reading) if reading.gpus.is_empty() => "NO GPU: the NVIDIA driver is there, but it sees no GPU\n".to_owned(),
+        Ok(reading) if reading.gpus.is_empty() => {
+            "NO GPU: the NVIDIA driver is there, but it sees no GPU\n".to_owned()
+        }
         Ok(reading) => {
             let mut out = format!("{} GPU(s)", reading.gpus.len());
             push(&mut out, ", driver ", reading.driver_version.as_ref());

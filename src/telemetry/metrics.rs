@@ -196,6 +196,9 @@ mod tests {
         STAGE.observe(0.004, &[("stage", "test")]);
         let text = handle.render();
         assert!(text.contains("# HELP verbatim_stage_duration_seconds Time of one request"), "{text}");
-        assert!(text.contains(r#"verbatim_stage_duration_seconds_bucket{stage="test",le="0.005"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"verbatim_stage_duration_seconds_bucket{stage="test",le="0.005"} 1"#),
+            "{text}"
+        );
     }
 }

@@ -151,7 +151,8 @@ pub fn parse(text: &str) -> Option<Language> {
     }
     // Only what looks like a tag: a code followed by subtags of letters and digits.
     let (code, rest) = text.split_once(['-', '_'])?;
-    let is_subtag = |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_subtag =
+        |part: &str| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
     if !rest.split(['-', '_']).all(is_subtag) {
         return None;
     }

@@ -6,7 +6,7 @@ CURRICULUM = [
     # plain sentences at the frame's beginning: with phonemes and word times to learn from, words come within minutes
     Stage("speech", steps=750, rate=1e-3),
     # the same anywhere in the frame, with the times at which they begin and end
-    Stage("places", steps=500, rate=1e-3, anywhere=True, timestamps=0.6, margin=1.5, noisy=0.4, guide=0.2),
+    Stage("places", steps=700, rate=1e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, guide=0.4),
     # several sentences, noise, silence, earlier text, translation
     Stage("several", steps=1000, rate=8e-4, anywhere=True, timestamps=0.6, margin=2.0, noisy=0.6, several=0.5, seconds=14, translate=0.35,
           prompt=0.15, silent=0.06, guide=0.1, phonemes=0.3, rows=6000),

@@ -18,7 +18,8 @@ from .curriculum import CURRICULUM
 from .model import Whisper
 from .windows import IGNORED, Clips, Maker
 
-GUIDED = {1: (0,), 2: (0,)}  # decoder layer -> heads taught to look where the next token is heard
+# decoder layer -> the head taught where to look: the first layer finds where the last token was heard, the others where the next one is
+GUIDED = {0: 0, 1: 0, 2: 0}
 KEEP = 0.998                 # of the running mean of the weights, which is what is exported
 
 
@@ -48,15 +49,17 @@ def token_loss(logits, targets):
 
 def guide_loss(kept, spans):
     """How much of the guided heads' attention misses the span in which the token is heard."""
-    has = spans[..., 1] >= 0
-    if not has.any():
-        return spans.new_zeros(())
+    last = torch.cat([torch.full_like(spans[:, :1], -1), spans[:, :-1]], 1)
     losses = []
-    for layer, heads in GUIDED.items():
-        weights = kept[layer][:, heads].transpose(1, 2)[has]  # [tokens, heads, frames]
+    for layer, head in GUIDED.items():
+        wanted = last if layer == 0 else spans
+        has = wanted[..., 1] >= 0
+        if not has.any():
+            return spans.new_zeros(())
+        weights = kept[layer][:, head][has]  # [tokens, frames]
         frames = torch.arange(weights.shape[-1], device=weights.device)
-        inside = (frames >= spans[has][:, :1]) & (frames <= spans[has][:, 1:])
-        losses.append(-((weights * inside[:, None]).sum(-1) + 1e-4).log().mean())
+        inside = (frames >= wanted[has][:, :1]) & (frames <= wanted[has][:, 1:])
+        losses.append(-((weights * inside).sum(-1) + 1e-4).log().mean())
     return sum(losses) / len(losses)
 
 
@@ -179,6 +182,7 @@ def options():
 
 if __name__ == "__main__":
     chosen = options()
+    chosen.workers = 1 if chosen.device.startswith("cuda") else chosen.workers
     if chosen.workers > 1:
         torch.multiprocessing.spawn(run, (chosen,), nprocs=chosen.workers)
     else:

@@ -1,7 +1,7 @@
 """Who speaks. Out: for a language, the espeak-ng voices trained on, and those kept for evaluation alone."""
 
 ACCENTS = {
-    "en": ("en-us", "en-gb", "en-us", "en-gb-x-rp", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029"),
+    "en": ("en-us", "en", "en-us", "en-gb-x-rp", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029"),
     "es": ("es", "es-419"),
     "de": ("de",),
 }

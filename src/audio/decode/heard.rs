@@ -1,0 +1,179 @@
+//! Decoded packets in, one growing stretch of 16 kHz mono out, counted against the limits as it grows.
+
+use std::time::Duration;
+
+use symphonia::core::audio::GenericAudioBufferRef;
+
+use super::Limits;
+use super::mix::Mix;
+use crate::audio::resample::Resampler;
+use crate::audio::{AudioError, Pcm, SAMPLE_RATE, duration_of};
+
+/// No container of ours may carry more channels, whatever the settings say.
+const MOST_CHANNELS: usize = 32;
+/// Rates outside are forged: the highest in use is 768 kHz, and a low one makes long silence of few bytes.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// Silence that stands for one packet that could not be decoded is at most this long; real packets are shorter.
+const LONGEST_PACKET: Duration = Duration::from_secs(1);
+
+/// What has been heard so far.
+pub(super) struct Heard<'a> {
+    limits: &'a Limits,
+    samples: Vec<f32>,
+    stream: Option<Stream>,
+    /// Packets that gave samples.
+    pub(super) decoded: u64,
+    /// Packets that could not be decoded, and where the first of them stood.
+    pub(super) lost: u64,
+    pub(super) first_lost: Option<Duration>,
+    interleaved: Vec<f32>,
+    mono: Vec<f32>,
+}
+
+/// A run of packets of one rate and channel layout.
+struct Stream {
+    rate: u32,
+    /// Where in `samples` the run began.
+    base: usize,
+    mix: Mix,
+    resampler: Resampler,
+}
+
+impl<'a> Heard<'a> {
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Heard {
+            limits,
+            samples: Vec::new(),
+            stream: None,
+            decoded: 0,
+            lost: 0,
+            first_lost: None,
+            interleaved: Vec::new(),
+            mono: Vec::new(),
+        }
+    }
+
+    /// How much time has been heard, with what the resampler still holds back.
+    pub(super) fn now(&self) -> Duration {
+        match &self.stream {
+            Some(stream) => duration_of(stream.base) + time_of(stream.resampler.taken(), stream.rate),
+            None => duration_of(self.samples.len()),
+        }
+    }
+
+    /// Takes one packet's frames but the first `front` and the last `back`.
+    ///
+    /// # Errors
+    /// `TooLarge` where a limit is passed, `Unsupported` where the packet's own rate cannot be served.
+    pub(super) fn take(
+        &mut self,
+        audio: &GenericAudioBufferRef<'_>,
+        front: usize,
+        back: usize,
+    ) -> Result<(), AudioError> {
+        let (rate, channels) = (audio.spec().rate(), audio.spec().channels());
+        check_shape(rate, channels.count(), self.limits)?;
+        if self
+            .stream
+            .as_ref()
+            .is_none_or(|stream| stream.rate != rate || stream.mix.channels() != channels.count())
+        {
+            self.flush(0)?;
+            let resampler = Resampler::new(rate as usize).map_err(AudioError::Unsupported)?;
+            let base = self.samples.len();
+            self.stream = Some(Stream { rate, base, mix: Mix::new(channels), resampler });
+        }
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        audio.copy_to_vec_interleaved(&mut self.interleaved);
+        let width = channels.count();
+        let until = audio.frames().saturating_sub(back).max(front.min(audio.frames()));
+        self.mono.clear();
+        stream.mix.down(&self.interleaved[front.min(until) * width..until * width], &mut self.mono);
+        stream.resampler.push(&self.mono, &mut self.samples).map_err(AudioError::Unsupported)?;
+        self.decoded += 1;
+        self.check_size()
+    }
+
+    /// Notes a packet that could not be decoded. Silence of its length takes its place, so that what follows keeps its
+    /// time.
+    ///
+    /// # Errors
+    /// `TooLarge` where a limit is passed.
+    pub(super) fn miss(&mut self, length: Duration) -> Result<(), AudioError> {
+        self.lost += 1;
+        self.first_lost.get_or_insert(self.now());
+        let length = length.min(LONGEST_PACKET);
+        match &mut self.stream {
+            Some(stream) => {
+                self.mono.clear();
+                self.mono.resize((length.as_secs_f64() * f64::from(stream.rate)) as usize, 0.0);
+                stream.resampler.push(&self.mono, &mut self.samples).map_err(AudioError::Unsupported)?;
+            }
+            None => self.samples.resize(self.samples.len() + samples_in(length), 0.0),
+        }
+        self.check_size()
+    }
+
+    /// Ends the current run, leaving out its last `padding` frames.
+    pub(super) fn flush(&mut self, padding: u64) -> Result<(), AudioError> {
+        match self.stream.take() {
+            Some(stream) => {
+                stream.resampler.finish(padding, &mut self.samples).map_err(AudioError::Unsupported)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// All of it, each sample in -1..=1 as 16-bit audio would have it: filters overshoot, and floats may hold more.
+    pub(super) fn into_pcm(self) -> Pcm {
+        let mut samples = self.samples;
+        samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+        samples.shrink_to_fit();
+        Pcm::from_16k_mono(samples)
+    }
+
+    fn check_size(&self) -> Result<(), AudioError> {
+        if self.now() > self.limits.max_duration {
+            let what = format!("the audio is longer than {} seconds", self.limits.max_duration.as_secs_f64());
+            return Err(AudioError::TooLarge { what, setting: "audio.max_duration_seconds" });
+        }
+        if self.samples.len().saturating_mul(size_of::<f32>()) > self.limits.max_decoded_bytes {
+            let what =
+                format!("the audio takes more than {} bytes once decoded", self.limits.max_decoded_bytes);
+            return Err(AudioError::TooLarge { what, setting: "audio.max_decoded_bytes" });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses shapes that no recording has, or that the settings forbid.
+///
+/// # Errors
+/// `TooLarge` for too many channels, `Unsupported` for no channels and for impossible rates.
+pub(super) fn check_shape(rate: u32, channels: usize, limits: &Limits) -> Result<(), AudioError> {
+    if !RATES.contains(&rate) {
+        let range = format!("{} to {} Hz", RATES.start(), RATES.end());
+        return Err(AudioError::Unsupported(format!(
+            "the audio's sampling rate is {rate} Hz; {range} can be read"
+        )));
+    }
+    if channels == 0 {
+        return Err(AudioError::Unsupported("the audio track has no channels".to_owned()));
+    }
+    let most = limits.max_channels.min(MOST_CHANNELS);
+    if channels > most {
+        let what = format!("the audio has {channels} channels, more than {most}");
+        return Err(AudioError::TooLarge { what, setting: "audio.max_channels" });
+    }
+    Ok(())
+}
+
+/// The time of `frames` at `rate`, rounded down to a nanosecond.
+pub(super) fn time_of(frames: u64, rate: u32) -> Duration {
+    let nanos = u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+fn samples_in(length: Duration) -> usize {
+    (length.as_secs_f64() * SAMPLE_RATE as f64) as usize
+}

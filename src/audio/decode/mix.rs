@@ -1,0 +1,103 @@
+//! Interleaved samples of any channel layout in, one channel out.
+
+use symphonia::core::audio::{ChannelLabel, Channels, Position};
+
+/// Louder than any real recording, small enough that no filter after it overflows: forged floats go up to 1e38.
+const LOUDEST: f32 = 64.0;
+
+/// Weights of one layout, adding up to 1.
+pub(super) struct Mix {
+    weights: Vec<f32>,
+}
+
+impl Mix {
+    /// ffmpeg's weights (libswresample/rematrix.c): the centre, where films speak, 3 dB above left and right, the
+    /// surrounds 3 dB below them, no low-frequency channel. Layouts without positions are averaged.
+    pub(super) fn new(channels: &Channels) -> Self {
+        let mut weights: Vec<f32> = match channels {
+            Channels::Positioned(positions) => positions.iter().map(weight).collect(),
+            Channels::Custom(labels) => labels
+                .iter()
+                .map(|label| match label {
+                    ChannelLabel::Positioned(position) => weight(*position),
+                    _ => 1.0,
+                })
+                .collect(),
+            other => vec![1.0; other.count()],
+        };
+        let sum: f32 = weights.iter().sum();
+        // A file of nothing but a low-frequency channel is still to be heard.
+        let fallback = 1.0 / weights.len().max(1) as f32;
+        weights.iter_mut().for_each(|weight| *weight = if sum > 0.0 { *weight / sum } else { fallback });
+        Mix { weights }
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Appends one sample for each whole frame of `interleaved` (`[frames, channels]`). What is no number counts as
+    /// silence: float formats can carry NaN, and one NaN would spread over the whole window.
+    pub(super) fn down(&self, interleaved: &[f32], mono: &mut Vec<f32>) {
+        let sane = |sample: f32| if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+        if self.weights.len() == 1 {
+            mono.extend(interleaved.iter().map(|&sample| sane(sample)));
+            return;
+        }
+        mono.extend(interleaved.chunks_exact(self.weights.len().max(1)).map(|frame| {
+            let sum: f32 =
+                frame.iter().zip(&self.weights).map(|(&sample, weight)| sane(sample) * weight).sum();
+            sum
+        }));
+    }
+}
+
+fn weight(position: Position) -> f32 {
+    let low = Position::LFE1 | Position::LFE2;
+    let wide = Position::FRONT_LEFT | Position::FRONT_RIGHT;
+    let front = Position::FRONT_CENTER | Position::FRONT_LEFT_CENTER | Position::FRONT_RIGHT_CENTER;
+    match position {
+        it if low.contains(it) => 0.0,
+        it if front.contains(it) => 1.0,
+        it if wide.contains(it) => std::f32::consts::FRAC_1_SQRT_2,
+        _ => 0.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symphonia::core::audio::layouts;
+
+    use super::*;
+
+    fn mixed(channels: &Channels, interleaved: &[f32]) -> Vec<f32> {
+        let mut mono = Vec::new();
+        Mix::new(channels).down(interleaved, &mut mono);
+        mono
+    }
+
+    #[test]
+    fn mono_is_kept_and_stereo_is_averaged() {
+        assert_eq!(mixed(&layouts::CHANNEL_LAYOUT_MONO, &[0.5, -1.5]), [0.5, -1.5]);
+        assert_eq!(mixed(&layouts::CHANNEL_LAYOUT_STEREO, &[1.0, 0.0, 0.25, 0.75]), [0.5, 0.5]);
+        assert_eq!(mixed(&Channels::Discrete(4), &[1.0, 0.0, 0.0, 0.0]), [0.25]);
+    }
+
+    #[test]
+    fn the_centre_of_a_film_is_the_loudest_and_its_rumble_is_dropped() {
+        let one = |channel: usize| {
+            let mut frame = [0.0; 6];
+            frame[channel] = 1.0;
+            mixed(&layouts::CHANNEL_LAYOUT_5P1, &frame)[0]
+        };
+        assert!(one(2) > one(0) && one(0) > one(4) && one(3) == 0.0);
+        let sum: f32 = (0..6).map(one).sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_no_number_is_silence_and_what_is_absurd_is_bounded() {
+        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e38];
+        assert_eq!(mixed(&layouts::CHANNEL_LAYOUT_MONO, &odd), [0.0, 0.0, 0.0, LOUDEST]);
+    }
+}

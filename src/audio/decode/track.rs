@@ -1,0 +1,198 @@
+//! A probed container in, the decoder of its audio track out, guarded against forged parameters.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use symphonia::core::codecs::audio::well_known::{
+    CODEC_ID_AAC, CODEC_ID_AC3, CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_ALAC, CODEC_ID_DCA,
+    CODEC_ID_EAC3, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_OPUS, CODEC_ID_SPEEX, CODEC_ID_TRUEHD, CODEC_ID_WMA,
+};
+use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::registry::CodecRegistry;
+use symphonia::core::errors::{Error, Result as SymphoniaResult};
+use symphonia::core::formats::well_known::FORMAT_ID_MP3;
+use symphonia::core::formats::{FormatId, FormatReader, Track as ContainerTrack, TrackFlags, TrackType};
+use symphonia::core::packet::Packet;
+use symphonia::core::units::{Duration as Ticks, TimeBase};
+
+use super::heard::{Heard, check_shape};
+use super::opus::{self, Opus, OpusHead};
+use super::{Limits, aac};
+use crate::audio::AudioError;
+
+/// symphonia's decoders allocate a packet's frames times its channels before they see a packet; beyond this many
+/// samples the header is forged (the largest honest ones are FLAC's 65,535 frames).
+const MOST_SAMPLES_PER_PACKET: u64 = 8 << 20;
+
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut registry = CodecRegistry::new();
+    symphonia::default::register_enabled_codecs(&mut registry);
+    registry.register_audio_decoder::<Opus>();
+    registry
+});
+
+/// The track that is being decoded.
+pub(super) struct Track {
+    pub(super) id: u32,
+    decoder: Box<dyn AudioDecoder>,
+    time_base: Option<TimeBase>,
+    format: FormatId,
+    /// What is still to be dropped at the start, in samples of Opus's own clock.
+    pre_skip: u64,
+    /// Frames at the codec's own rate that the container says it holds, padding left out, and the padding.
+    frames: Option<(u64, u64)>,
+    /// Frames decoded so far, those dropped at the start left out.
+    given: u64,
+}
+
+impl Track {
+    /// The default audio track, or else the first one that can be decoded.
+    ///
+    /// # Errors
+    /// `Unsupported` where there is none, naming the codec; `TooLarge` for too many channels.
+    pub(super) fn open(reader: &dyn FormatReader, limits: &Limits) -> Result<Self, AudioError> {
+        let mut tracks: Vec<&ContainerTrack> =
+            reader.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio)).collect();
+        tracks.sort_by_key(|track| !track.flags.contains(TrackFlags::DEFAULT));
+        let mut refused = None;
+        for track in tracks {
+            match Track::open_one(track, reader.format_info().format, limits) {
+                Ok(track) => return Ok(track),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let none = || AudioError::Unsupported("the file holds no audio track of a known codec".to_owned());
+        Err(refused.unwrap_or_else(none))
+    }
+
+    fn open_one(track: &ContainerTrack, format: FormatId, limits: &Limits) -> Result<Self, AudioError> {
+        let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {
+            return Err(AudioError::Unsupported("the audio track's codec is unknown".to_owned()));
+        };
+        let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
+        if params.codec != CODEC_ID_OPUS {
+            // Opus writes the rate of its source here, for information only; its clock is fixed.
+            check_shape(params.sample_rate.unwrap_or(48_000), channels, limits)?;
+        }
+        check_shape(48_000, channels, limits)?;
+        if params.max_frames_per_packet.unwrap_or(0).saturating_mul(channels as u64) > MOST_SAMPLES_PER_PACKET
+        {
+            return Err(AudioError::Damaged("its header claims packets of an impossible length".to_owned()));
+        }
+        let decoder = make_decoder(params).map_err(|error| refusal(params.codec, &error))?;
+        let head = params.extra_data.as_deref().and_then(OpusHead::parse);
+        let pre_skip =
+            head.filter(|_| params.codec == CODEC_ID_OPUS).map_or(0, |head| u64::from(head.pre_skip));
+        let frames = track.num_frames.zip(track.padding.map(u64::from));
+        Ok(Track { id: track.id, decoder, time_base: track.time_base, format, pre_skip, frames, given: 0 })
+    }
+
+    /// Decodes one packet into `heard`. A packet that cannot be decoded is noted there, and is no error.
+    ///
+    /// # Errors
+    /// As `Heard::take`.
+    pub(super) fn decode(&mut self, packet: &Packet, heard: &mut Heard<'_>) -> Result<(), AudioError> {
+        let missed = match self.decoder.decode(packet) {
+            Ok(audio) if audio.frames() == 0 => None,
+            Ok(audio) => {
+                let rate = audio.spec().rate();
+                let frames_in = |ticks: Ticks| frames_of(ticks, self.time_base, rate);
+                let skip = self.pre_skip * u64::from(rate) / u64::from(opus::CLOCK);
+                let front = (frames_in(packet.trim_start) + skip).min(audio.frames() as u64);
+                self.pre_skip -= front.min(skip) * u64::from(opus::CLOCK) / u64::from(rate.max(1));
+                // symphonia guesses the length of an MP3 without a Xing header from its first frames, and would cut
+                // what goes beyond the guess; MP3 padding is dropped in `finish` instead, where it is certain.
+                let back = if self.format == FORMAT_ID_MP3 { 0 } else { frames_in(packet.trim_end) };
+                self.given += audio.frames() as u64 - front;
+                heard.take(&audio, front as usize, back as usize)?;
+                None
+            }
+            Err(_) => Some(self.length(packet)),
+        };
+        match missed {
+            Some(length) => heard.miss(length),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the track, dropping the encoder's padding at the end of an MP3 that is there to its last frame.
+    ///
+    /// # Errors
+    /// As `Heard::flush`.
+    pub(super) fn finish(self, heard: &mut Heard<'_>) -> Result<(), AudioError> {
+        let beyond = match self.frames {
+            Some((frames, padding)) if self.format == FORMAT_ID_MP3 => {
+                Some(self.given.saturating_sub(frames)).filter(|beyond| *beyond <= padding)
+            }
+            _ => None,
+        };
+        heard.flush(beyond.unwrap_or(0))
+    }
+
+    /// When the packet begins, by the container's clock. Of a packet of another track too: Matroska's clock is one.
+    pub(super) fn start_of(&self, packet: &Packet) -> Duration {
+        let time = self.time_base.and_then(|base| base.calc_time(packet.pts));
+        Duration::from_nanos(time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0)))
+    }
+
+    fn length(&self, packet: &Packet) -> Duration {
+        ticks_to_time(packet.dur, self.time_base)
+    }
+}
+
+fn make_decoder(params: &AudioCodecParameters) -> SymphoniaResult<Box<dyn AudioDecoder>> {
+    let mut params = params.clone();
+    if params.codec == CODEC_ID_AAC {
+        if let Some(config) = params.extra_data.take() {
+            let core = aac::low_complexity_core(&config);
+            let core = core.ok_or(Error::Unsupported("AAC other than AAC-LC and HE-AAC"))?;
+            params.extra_data = Some(core.into());
+        }
+    }
+    CODECS.make_audio_decoder(&params, &AudioDecoderOptions::default().gapless(false))
+}
+
+fn refusal(codec: AudioCodecId, error: &Error) -> AudioError {
+    let names = [
+        (CODEC_ID_AC3, "AC-3"),
+        (CODEC_ID_EAC3, "E-AC-3"),
+        (CODEC_ID_ALAC, "ALAC"),
+        (CODEC_ID_DCA, "DTS"),
+        (CODEC_ID_TRUEHD, "TrueHD"),
+        (CODEC_ID_WMA, "WMA"),
+        (CODEC_ID_SPEEX, "Speex"),
+        (CODEC_ID_MP1, "MPEG layer 1"),
+        (CODEC_ID_MP2, "MPEG layer 2"),
+        (CODEC_ID_ADPCM_MS, "ADPCM"),
+        (CODEC_ID_ADPCM_IMA_WAV, "ADPCM"),
+    ];
+    if codec == CODEC_ID_AAC {
+        let sentence =
+            "the audio is AAC of a kind that cannot be decoded; AAC-LC and HE-AAC, mono or stereo, can";
+        return AudioError::Unsupported(sentence.to_owned());
+    }
+    match (names.iter().find(|(id, _)| *id == codec), error) {
+        (Some((_, name)), _) => {
+            AudioError::Unsupported(format!("the audio is {name}, which cannot be decoded"))
+        }
+        (None, Error::Unsupported(_)) => {
+            AudioError::Unsupported("the audio track's codec cannot be decoded".to_owned())
+        }
+        (None, _) => AudioError::Damaged("the audio track's header is malformed".to_owned()),
+    }
+}
+
+/// `ticks` of `base` as a time; nothing where the container has no clock.
+pub(super) fn ticks_to_time(ticks: Ticks, base: Option<TimeBase>) -> Duration {
+    let Some(base) = base else { return Duration::ZERO };
+    let nanos =
+        u128::from(ticks.get()) * 1_000_000_000 * u128::from(base.numer.get()) / u128::from(base.denom.get());
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+fn frames_of(ticks: Ticks, base: Option<TimeBase>, rate: u32) -> u64 {
+    let Some(base) = base else { return 0 };
+    let frames = u128::from(ticks.get()) * u128::from(base.numer.get()) * u128::from(rate)
+        / u128::from(base.denom.get());
+    u64::try_from(frames).unwrap_or(u64::MAX)
+}
