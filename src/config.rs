@@ -12,12 +12,13 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{audio, engine, model, telemetry, transcriber};
+use crate::{audio, engine, http, model, telemetry, transcriber};
 use layer::{Layer, leaves};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    pub server: http::Settings,
     pub model: model::Settings,
     pub audio: audio::Settings,
     pub transcriber: transcriber::Settings,
@@ -83,6 +84,9 @@ impl Config {
     /// What types alone do not say.
     fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
+            ("server.max_requests", self.server.max_requests),
+            ("server.max_connections", self.server.max_connections),
+            ("server.max_body_bytes", self.server.max_body_bytes as usize),
             ("transcriber.windows_in_flight", self.transcriber.windows_in_flight),
             ("engine.queue_windows", self.engine.queue_windows),
             ("engine.encode_batch", self.engine.encode_batch),

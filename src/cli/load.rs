@@ -1,6 +1,5 @@
 //! Settings in, a running engine with its model and the transcriber in front of it out.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -16,7 +15,7 @@ use super::{Exit, Failure};
 
 /// A model that is ready to work, and the thread that works it.
 pub struct Loaded {
-    pub transcriber: Arc<Transcriber>,
+    pub transcriber: Transcriber,
     pub worker: Worker,
 }
 
@@ -46,7 +45,7 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     let (engine, worker) = Engine::start(Box::new(whisper), config.engine.clone());
     let voice = Voice { tokenizer, rules, model };
     let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);
-    Ok(Loaded { transcriber: Arc::new(transcriber), worker })
+    Ok(Loaded { transcriber, worker })
 }
 
 fn locate(config: &Config) -> Result<ModelFiles, Failure> {

@@ -4,7 +4,6 @@ mod output;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -102,8 +101,8 @@ async fn transcribe_all(args: &Args, options: Options, output: Output, loaded: L
     let abreast = transcriber.model().slots + 1;
     let mut results = futures::stream::iter(args.files.iter().enumerate())
         .map(|(index, file)| {
-            let (transcriber, options) = (transcriber.clone(), &options);
-            async move { (index, transcribe(&transcriber, file, options).await) }
+            let (transcriber, options) = (&transcriber, &options);
+            async move { (index, transcribe(transcriber, file, options).await) }
         })
         .buffered(abreast);
     let mut refresh = tokio::time::interval(REFRESH);
@@ -151,7 +150,7 @@ fn device_lost(end: Result<(), EngineError>) -> Failure {
     Failure::new(Exit::DeviceLost, error)
 }
 
-async fn transcribe(transcriber: &Arc<Transcriber>, file: &Path, options: &Options) -> Result<Transcript, String> {
+async fn transcribe(transcriber: &Transcriber, file: &Path, options: &Options) -> Result<Transcript, String> {
     let upload = read(file).await.map_err(|error| error.to_string())?;
     transcriber.transcribe(upload, options).await.map_err(|error| match error {
         TranscribeError::Internal(detail) => format!("internal error: {detail}"),
