@@ -7,30 +7,29 @@
 mod random_weights;
 #[path = "support/recorded.rs"]
 mod recorded;
+#[path = "support/seeded_shape.rs"]
+mod seeded_shape;
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::models::whisper as theirs;
-use recorded::{Arrays, Case, Shape, close};
-use tempfile::TempDir;
-use verbatim::audio::LogMel;
+use recorded::{Arrays, Clip, Folder, close};
+use seeded_shape::{ENCODER, LOGITS, SeededShape, step};
+use sha2::{Digest, Sha256};
+use verbatim::audio::{Limits, LogMel, MelFilters, decode};
+use verbatim::decoding::Rules;
 use verbatim::model::files::ModelFiles;
-use verbatim::model::whisper::{Config, DeviceRequest, LoadOptions, Whisper};
-use verbatim::model::{Constraint, Model, Probe, Sample, Slot, Step};
-use verbatim::text::Token;
-
-/// Encodings have a deviation of 1. Float32 alone moves them by 3e-6 (`float32_noise` in the fixtures); the tanh GELU
-/// moves them by 1e-3, as the last test here shows, so this bound tells right from nearly right.
-const ENCODER: f32 = 5e-5;
-/// Logits have a deviation of 4 and a noise of 4e-5; the closest choice is won by 0.036.
-const LOGITS: f32 = 5e-4;
-/// Shares of attention, from 0 to 1.
-const ATTENTION: f32 = 2e-5;
+use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
+use verbatim::model::{Model, Probe, Sample, Slot, Step};
+use verbatim::text::{Token, Tokenizer};
 
 #[test]
 fn tiny_equals_transformers_in_every_slot_and_in_any_crowd() {
-    let shape = Recorded::load("tiny");
+    let shape = SeededShape::load("tiny");
     let mut whisper = shape.open(4);
     shape.compare_encodings(&whisper, &[0, 1]);
     // Every case has a slot of its own, not in order, and each is alone first.
@@ -59,7 +58,7 @@ fn large_v3_turbo_equals_transformers_from_bf16() {
 
 /// Two cases at a time: the second pair finds the slots as the first left them, and must not notice.
 fn compare_large(name: &'static str) {
-    let shape = Recorded::load(name);
+    let shape = SeededShape::load(name);
     let mut whisper = shape.open(2);
     shape.compare_encodings(&whisper, &[1]);
     shape.encode(&mut whisper, &[(0, 1), (1, 0)]);
@@ -71,11 +70,12 @@ fn compare_large(name: &'static str) {
 
 /// A second opinion, from other hands: it would catch a mistake made alike in the recording and here.
 ///
-/// candle-transformers approximates GELU by tanh, which is off by up to 5e-4 at each activation; the bounds are some three times
-/// what that was measured to come to behind tiny's layers, and still a thousandth of what a wrong weight or mask does.
+/// candle-transformers approximates GELU by tanh, which is off by up to 5e-4 at each activation. Behind all of tiny's layers
+/// that was measured to move the encodings by 1.0e-3 and the logits by 7.7e-3, of deviations 1 and 4; the bounds are
+/// three times that.
 #[test]
 fn tiny_is_near_candle_transformers_with_its_approximate_gelu() {
-    let shape = Recorded::load("tiny");
+    let shape = SeededShape::load("tiny");
     let mut whisper = shape.open(1);
     let config: theirs::Config = serde_json::from_value(shape.facts.config.clone()).unwrap();
     let bytes = std::fs::read(shape.folder.path().join("model.safetensors")).unwrap();
@@ -91,181 +91,110 @@ fn tiny_is_near_candle_transformers_with_its_approximate_gelu() {
     let logits = other.decoder.final_linear(&hidden).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap();
     let encoding = encoding.flatten_all().unwrap().to_vec1::<f32>().unwrap();
 
-    let encoder = close("encoder", whisper.encoder_output(mel).unwrap(), &encoding, 1e-2);
+    let encoder = close("encoder", whisper.encoder_output(mel).unwrap(), &encoding, 3e-3);
     shape.encode(&mut whisper, &[(1, 0)]);
     let mut largest = 0f32;
     for (position, token) in tokens.iter().enumerate() {
         let ours = whisper.logits(&[step(0, position, &[*token])]).unwrap().remove(0);
-        largest = largest.max(close(&format!("logits at {position}"), ours, &logits[position], 1e-1));
+        largest = largest.max(close(&format!("logits at {position}"), ours, &logits[position], 2.5e-2));
     }
     println!("tiny against candle-transformers: encoder {encoder:.1e}, logits {largest:.1e}");
 }
 
-/// What was recorded, and the model folder that it was recorded of.
-struct Recorded {
-    name: &'static str,
-    facts: Shape,
-    arrays: Arrays,
-    mels: Vec<Arc<LogMel>>,
-    folder: TempDir,
+/// The whole way from a WAV file to tokens, on weights that were trained: peaked attention and real choices.
+#[test]
+fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (facts, arrays): (Folder, Arrays) = recorded::read("demo");
+    let weights = Sha256::digest(fs::read(house.join("models/demo/model.safetensors")).unwrap());
+    let weights: String = weights.iter().map(|byte| format!("{byte:02x}")).collect();
+    let advice = "models/demo has changed: run `python tools/parity/record.py --model models/demo`";
+    assert_eq!(weights, facts.weights_sha256, "{advice}");
+
+    let files = ModelFiles::Folder(house.join("models/demo"));
+    let (device, slots) = (DeviceRequest::Cpu, Some(facts.clips.len()));
+    let mut whisper = Whisper::load(&files, &LoadOptions { device, slots, ..Default::default() }).unwrap();
+    let tokenizer = Tokenizer::from_json(&files.require("tokenizer.json").unwrap()).unwrap();
+    let rules = Rules::new(&tokenizer, whisper.generation(), whisper.info());
+
+    let mut windows = Vec::new();
+    for (index, clip) in facts.clips.iter().enumerate() {
+        let mel = listen(&house.join("tests/fixtures/speech").join(&clip.file), whisper.info().n_mels);
+        let kept = (0..mel.n_mels).flat_map(|bin| facts.frames.iter().map(move |frame| bin * 3000 + frame));
+        let recorded = arrays.values(&format!("clip.{index}.log_mel"));
+        let mel_off =
+            close(&format!("{}, log-mel", clip.file), kept.map(|at| mel.values[at]), recorded, 1e-4);
+        let encoding = whisper.encoder_output(&mel).unwrap();
+        let width = encoding.len() / 1500;
+        let kept = facts
+            .positions
+            .iter()
+            .flat_map(|at| facts.channels.iter().map(move |channel| at * width + channel));
+        let recorded = arrays.values(&format!("clip.{index}.encoder"));
+        // Wider than for seeded weights: the log-mel itself may differ by 1e-4.
+        let encoder_off = close(&clip.file, kept.map(|at| encoding[at]), recorded, 4.0 * ENCODER);
+        println!("{}: log-mel {mel_off:.1e}, encoding {encoder_off:.1e}", clip.file);
+        windows.push((Slot(index), Arc::new(mel)));
+    }
+    whisper.encode(&windows).unwrap();
+    compare_clips(&mut whisper, &facts, &rules);
 }
 
-impl Recorded {
-    fn load(name: &'static str) -> Self {
-        let (facts, arrays): (Shape, Arrays) = recorded::read(name);
-        let config: Config = serde_json::from_value(facts.config.clone()).expect("our own configuration");
-        let stored = match facts.storage.dtype.as_str() {
-            "F16" => DType::F16,
-            "BF16" => DType::BF16,
-            _ => DType::F32,
+/// All clips together, from the language on; a clip that has ended leaves the crowd.
+fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
+    let specials = rules.specials();
+    let detect = |slot| Step {
+        constraint: rules.only_languages(),
+        probe: Some(Probe { index: 0, token: specials.no_speech }),
+        ..step(slot, 0, &[specials.start_of_transcript])
+    };
+    let first =
+        whisper.step(&(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
+    for (clip, sample) in facts.clips.iter().zip(&first) {
+        assert_eq!(sample.token, clip.prompt[1], "{}: the language", clip.file);
+        close(&format!("{}, no speech", clip.file), sample.probe, &[clip.no_speech], 1e-4);
+    }
+    let mut sampled: Vec<Vec<Sample>> = vec![Vec::new(); facts.clips.len()];
+    let tokens = |sampled: &[Sample]| -> Vec<Token> { sampled.iter().map(|sample| sample.token).collect() };
+    loop {
+        let going = |clip: &Clip, said: &[Token]| {
+            said.last() != Some(&specials.end_of_text) && said.len() < clip.tokens.len()
         };
-        let folder = TempDir::new().expect("a folder for the weights");
-        let weights = random_weights::weights(&config, stored);
-        random_weights::write_weights(folder.path(), &weights, facts.storage.shards);
-        random_weights::write_json(folder.path(), "config.json", &facts.config);
-        random_weights::write_json(folder.path(), "generation_config.json", &facts.generation_config);
-        random_weights::write_json(folder.path(), "preprocessor_config.json", &facts.preprocessor_config);
-        let windows = facts.encoder.mean.len();
-        let mels = (0..windows).map(|window| Arc::new(random_weights::log_mel(config.num_mel_bins, window)));
-        Recorded { name, facts, arrays, mels: mels.collect(), folder }
-    }
-
-    fn open(&self, slots: usize) -> Whisper {
-        let files = ModelFiles::Folder(self.folder.path().to_owned());
-        let options = LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), ..Default::default() };
-        Whisper::load(&files, &options).expect("the folder is whole")
-    }
-
-    fn case(&self, index: usize) -> &Case {
-        &self.facts.cases[index]
-    }
-
-    /// Encodes the windows of `(case, slot)`s in one batch.
-    fn encode(&self, whisper: &mut Whisper, crowd: &[(usize, usize)]) {
-        let window = |case: usize| self.mels[self.case(case).window].clone();
-        let windows: Vec<_> = crowd.iter().map(|(case, slot)| (Slot(*slot), window(*case))).collect();
-        whisper.encode(&windows).expect("the CPU encodes");
-    }
-
-    fn compare_encodings(&self, whisper: &Whisper, windows: &[usize]) {
-        let facts = &self.facts.encoder;
-        for window in windows {
-            let encoding = whisper.encoder_output(&self.mels[*window]).expect("the CPU encodes");
-            let width = encoding.len() / 1500;
-            let kept = facts
-                .positions
-                .iter()
-                .flat_map(|at| facts.channels.iter().map(move |channel| at * width + channel));
-            let kept: Vec<f32> = kept.map(|place| encoding[place]).collect();
-            let what = format!("{}, encoding {window}", self.name);
-            let largest = close(&what, kept, self.arrays.values(&format!("encoder.{window}")), ENCODER);
-            // The figures of the whole speak for the places that were not kept.
-            let mean = encoding.iter().map(|value| f64::from(*value)).sum::<f64>() / encoding.len() as f64;
-            let square = encoding.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>();
-            let std = (square / encoding.len() as f64).sqrt();
-            assert!((mean - facts.mean[*window]).abs() < 1e-6, "{what}: mean {mean}");
-            assert!((std - facts.std[*window]).abs() < 1e-6, "{what}: deviation {std}");
-            println!("{what}: {largest:.1e}");
-        }
-    }
-
-    /// Teacher-forced, all rows of `(case, slot)` together. Each is fed in pieces of its own length (one token at a time, all
-    /// at once, ...), so that rows of different lengths at different positions share a pass.
-    fn compare_logits(&self, whisper: &mut Whisper, crowd: &[(usize, usize)]) {
-        let mut largest = 0f32;
-        let mut read = vec![0; crowd.len()];
-        loop {
-            let mut steps = Vec::new();
-            let mut rows = Vec::new();
-            for (row, (case, slot)) in crowd.iter().enumerate() {
-                let tokens = self.case(*case).read();
-                let piece = [1, self.case(*case).prompt.len(), 2, 5][*case].min(tokens.len() - read[row]);
-                if piece > 0 {
-                    steps.push(step(*slot, read[row], &tokens[read[row]..read[row] + piece]));
-                    read[row] += piece;
-                    rows.push((*case, read[row] - 1));
-                }
-            }
-            if steps.is_empty() {
-                break;
-            }
-            for ((case, position), logits) in
-                rows.into_iter().zip(whisper.logits(&steps).expect("the CPU decodes"))
-            {
-                let what = format!("{}, {}, logits after {position}", self.name, self.case(case).name);
-                let watched = self.facts.watched.iter().map(|id| logits[*id]);
-                let recorded = self.arrays.rows(&format!("case.{case}.logits"))[position];
-                largest = largest.max(close(&what, watched, recorded, LOGITS));
-                let total = self.arrays.values(&format!("case.{case}.logsumexp"))[position];
-                largest = largest.max(close(&what, [log_sum_exp(&logits)], &[total], LOGITS));
+        let mut steps = Vec::new();
+        for (slot, clip) in facts.clips.iter().enumerate() {
+            let said = tokens(&sampled[slot]);
+            let read = [&clip.prompt[..], &said].concat();
+            let position = if said.is_empty() { 0 } else { read.len() - 1 };
+            if going(clip, &said) {
+                steps.push(Step {
+                    constraint: rules.constraint(&said),
+                    ..step(slot, position, &read[position..])
+                });
             }
         }
-        println!("{}, logits of {} together: {largest:.1e}", self.name, crowd.len());
-    }
-
-    /// Greedy from the prompt, all rows of `(case, slot)` together, each under its own constraint.
-    fn compare_tokens(&self, whisper: &mut Whisper, crowd: &[(usize, usize)]) {
-        let mut sampled: Vec<Vec<Sample>> = vec![Vec::new(); crowd.len()];
-        for _ in 0..self.case(0).tokens.len() {
-            let next = |((case, slot), sampled): (&(usize, usize), &Vec<Sample>)| {
-                let case = self.case(*case);
-                let start =
-                    case.prompt.iter().position(|token| *token == START).expect("a prompt has a start");
-                let (position, tokens, probe) = match sampled.last() {
-                    None => {
-                        (0, case.prompt.clone(), Some(Probe { index: start, token: self.facts.nospeech }))
-                    }
-                    Some(last) => (case.prompt.len() + sampled.len() - 1, vec![last.token], None),
-                };
-                Step { constraint: case.constraint(), probe, ..step(*slot, position, &tokens) }
-            };
-            let steps: Vec<Step> = crowd.iter().zip(&sampled).map(next).collect();
-            for (row, sample) in whisper.step(&steps).expect("the CPU decodes").into_iter().enumerate() {
-                sampled[row].push(sample);
-            }
+        if steps.is_empty() {
+            break;
         }
-        for ((index, slot), sampled) in crowd.iter().zip(sampled) {
-            let (case, what) =
-                (self.case(*index), format!("{}, {} in slot {slot}", self.name, self.case(*index).name));
-            let tokens: Vec<Token> = sampled.iter().map(|sample| sample.token).collect();
-            assert_eq!(tokens, case.tokens, "{what}");
-            close(&what, sampled.iter().map(|sample| sample.logprob), &case.logprobs, LOGITS);
-            let start = case.prompt.iter().position(|token| *token == START).expect("a prompt has a start");
-            let place = self.facts.watched.iter().position(|id| *id == self.facts.nospeech as usize);
-            let logit =
-                self.arrays.rows(&format!("case.{index}.logits"))[start][place.expect("it is watched")];
-            let total = self.arrays.values(&format!("case.{index}.logsumexp"))[start];
-            let probe = sampled[0].probe.expect("it was asked for").ln();
-            close(&format!("{what}, probe"), [probe], &[logit - total], 2.0 * LOGITS);
+        for (step, sample) in steps.iter().zip(whisper.step(&steps).expect("the CPU decodes")) {
+            sampled[step.slot.0].push(sample);
         }
     }
-
-    fn compare_attention(&self, whisper: &mut Whisper, slot: usize) {
-        let case = self.case(self.facts.align.case);
-        let tokens = [&case.prompt[..], &case.tokens[..]].concat();
-        let scores = whisper.align(&[(Slot(slot), tokens.clone())]).expect("the CPU aligns").remove(0);
-        assert_eq!((scores.heads, scores.tokens, scores.frames), (2, tokens.len(), 1500));
-        let rows = self.facts.align.rows.len();
-        for (place, recorded) in self.arrays.rows("align").into_iter().enumerate() {
-            let (head, row) = (place / rows, self.facts.align.rows[place % rows]);
-            let scores = &scores.values[(head * tokens.len() + row) * 1500..][..1500];
-            let total = log_sum_exp(scores);
-            let what = format!("{}, attention of head {head} at token {row}", self.name);
-            let largest = close(&what, scores.iter().map(|score| (score - total).exp()), recorded, ATTENTION);
-            println!("{what}: {largest:.1e}");
-        }
+    for (clip, sampled) in facts.clips.iter().zip(&sampled) {
+        assert_eq!(tokens(sampled), clip.tokens, "{}: {}", clip.file, clip.text);
+        let logprobs = sampled.iter().map(|sample| sample.logprob);
+        let off = close(&format!("{}, log-probabilities", clip.file), logprobs, &clip.logprobs, LOGITS);
+        println!("{}: {} tokens, log-probabilities {off:.1e}: {}", clip.file, clip.tokens.len(), clip.text);
     }
 }
 
-/// `<|startoftranscript|>`.
-const START: Token = 50_258;
-
-fn step(slot: usize, position: usize, tokens: &[Token]) -> Step {
-    let (tokens, constraint) = (tokens.to_vec(), Constraint::default());
-    Step { slot: Slot(slot), position, tokens, constraint, temperature: 0.0, seed: 0, probe: None }
-}
-
-fn log_sum_exp(values: &[f32]) -> f32 {
-    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    largest + values.iter().map(|value| f64::from(value - largest).exp()).sum::<f64>().ln() as f32
+fn listen(path: &Path, n_mels: usize) -> LogMel {
+    let limits = Limits {
+        max_duration: Duration::from_secs(30),
+        max_decoded_bytes: 1 << 22,
+        max_channels: 1,
+        max_decode_time: Duration::from_secs(10),
+    };
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let decoded = decode(bytes.into(), &limits).expect("a WAV file of ours");
+    MelFilters::new(n_mels).log_mel(decoded.pcm.samples())
 }

@@ -80,6 +80,29 @@ impl Case {
     }
 }
 
+/// `tests/fixtures/parity/NAME.json`, for a model folder on real audio.
+#[derive(Debug, Deserialize)]
+pub struct Folder {
+    /// Of `model.safetensors`: the recording is of these weights alone.
+    pub weights_sha256: String,
+    /// Which places of the log-mels and the encodings were kept.
+    pub frames: Vec<usize>,
+    pub positions: Vec<usize>,
+    pub channels: Vec<usize>,
+    pub clips: Vec<Clip>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Clip {
+    /// In `tests/fixtures/speech`.
+    pub file: String,
+    pub text: String,
+    pub prompt: Vec<Token>,
+    pub tokens: Vec<Token>,
+    pub logprobs: Vec<f32>,
+    pub no_speech: f32,
+}
+
 /// The arrays beside a JSON file.
 #[derive(Debug)]
 pub struct Arrays(HashMap<String, (Vec<usize>, Vec<f32>)>);

@@ -21,7 +21,7 @@ class Vocabulary:
     no_timestamps: int
     suppress: list[int]
     begin_suppress: list[int]
-    max_initial: int
+    max_initial: int | None
 
     @property
     def times(self) -> int:
@@ -30,7 +30,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, tokenizer, generation: dict) -> "Vocabulary":
-        """`generation` is generation_config.json; what it leaves out, openai/whisper's defaults fill in."""
+        """`generation` is generation_config.json; a bound it leaves out is no bound, as transformers has it."""
 
         def named(*names: str) -> int:
             return next(token for name in names if (token := tokenizer.token_to_id(f"<|{name}|>")) is not None)
@@ -51,7 +51,7 @@ class Vocabulary:
             no_timestamps=named("notimestamps"),
             suppress=sorted({*(generation.get("suppress_tokens") or []), *never}),
             begin_suppress=blank,
-            max_initial=generation.get("max_initial_timestamp_index", 50),
+            max_initial=generation.get("max_initial_timestamp_index"),
         )
 
 
@@ -61,7 +61,9 @@ def constraint(vocabulary: Vocabulary, sampled: list[int]) -> dict:
     forbid = [[vocabulary.no_timestamps, times]]
     if not sampled:
         forbid += [[token, token + 1] for token in vocabulary.begin_suppress]
-        forbid += [[0, times], [times + vocabulary.max_initial + 1, size]]
+        forbid += [[0, times]]
+        if vocabulary.max_initial is not None:
+            forbid += [[times + vocabulary.max_initial + 1, size]]
     last_is_time = len(sampled) >= 1 and sampled[-1] >= times
     before_is_time = len(sampled) < 2 or sampled[-2] >= times
     if last_is_time:

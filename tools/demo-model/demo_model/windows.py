@@ -1,5 +1,6 @@
 """Training windows out of clips. In: loaded clips and a stage's settings. Out: log-mel cuts of the 30-s frame with tokens and labels."""
 
+import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,13 +78,14 @@ class Maker:
             return self.silence(stage)
         language = rng.choice(list(stage.languages), p=list(stage.languages.values()))
         chosen = self.choose(stage, language)
-        margin = lambda: int(rng.uniform(4, max(5, stage.margin * 100)))
+        # mostly little silence, which costs time and teaches little
+        margin = lambda: int(rng.uniform(4, max(5, (stage.margin if rng.random() < 0.2 else min(0.4, stage.margin)) * 100)))
         rows, placed, at = [], [], margin()
         rows.append(np.full((at, 80), features.SILENCE, np.float32))
         for raw, label in chosen:
             placed.append((at, label))
             rows.append(self.coloured(np.asarray(raw[label["first"]:label["first"] + label["rows"]], np.float32)))
-            gap = margin() if label is chosen[-1][1] else int(rng.uniform(25, 60) if rng.random() < 0.4 else rng.uniform(40, 300))
+            gap = margin() if label is chosen[-1][1] else int(rng.uniform(25, 60) if rng.random() < 0.7 else rng.uniform(40, 300))
             rows.append(np.full((gap, 80), features.SILENCE, np.float32))
             at += label["rows"] + gap
         rows = np.concatenate(rows)[:features.FRAMES]
@@ -103,7 +105,7 @@ class Maker:
             length = chosen[0][1]["rows"]
             while len(chosen) < 12:
                 clip = pool[rng.integers(len(pool))]
-                length += clip[1]["rows"] + 120
+                length += clip[1]["rows"] + 80
                 if length > limit:
                     break
                 chosen.append(clip)
@@ -174,7 +176,7 @@ class Maker:
             if timed:
                 ids.append(tokens.TIMESTAMP + min(1500, round(begin + item["offset"])))
                 spans.append((begin - 2, begin + 3))
-            pieces, owners = tokens.words_to_tokens(self.tokenizer, label["english"] if translate else label["text"])
+            pieces, owners = self.pieces(label["english"] if translate else label["text"])
             ids += pieces
             spans += [None] * len(pieces) if translate else self.shares(label, pieces, owners, lambda s: to_position(first, s))
             if timed:
@@ -189,6 +191,10 @@ class Maker:
         ids.append(tokens.EOT)
         item.update(ids=ids, loss_from=start, spans=spans[1:] + [None], phonemes=phonemes)
         return item
+
+    @functools.lru_cache(maxsize=100_000)
+    def pieces(self, text):
+        return tokens.words_to_tokens(self.tokenizer, text)
 
     def shares(self, label, pieces, owners, to_position):
         """Cuts each word's time among its tokens by their length in bytes."""
@@ -205,7 +211,7 @@ class Maker:
         limit = rng.integers(8, 60) if rng.random() < 0.8 else rng.integers(60, 220)
         while len(ids) < limit:
             label = pool[rng.integers(len(pool))][1]
-            ids += self.tokenizer.encode(" " + label["english" if translate else "text"], add_special_tokens=False).ids
+            ids += self.pieces(label["english" if translate else "text"])[0]
         return [tokens.PREV] + ids[-int(limit):]
 
     def batches(self, stage):

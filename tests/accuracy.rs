@@ -1,0 +1,155 @@
+//! The demo model on speech it was never trained on: words, languages, times, translation and silence, end to end.
+//!
+//! The clips and their truth come from the synthesiser (tests/fixtures/speech/README.md). They are few, so the bounds
+//! here are wider than the figures on the model's card, which were measured on thousands.
+
+#[path = "support/demo.rs"]
+mod demo;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use verbatim::transcript::{Options, Task, Transcript};
+
+#[derive(serde::Deserialize)]
+struct Clip {
+    file: String,
+    language: String,
+    duration: f64,
+    text: String,
+    translation: String,
+    segments: Vec<Span>,
+}
+
+#[derive(serde::Deserialize)]
+struct Span {
+    start: f64,
+    end: f64,
+}
+
+fn clips() -> Vec<Clip> {
+    serde_json::from_str(include_str!("fixtures/speech/truth.json")).unwrap()
+}
+
+fn bytes(clip: &Clip) -> Bytes {
+    let path = format!("{}/tests/fixtures/speech/{}", env!("CARGO_MANIFEST_DIR"), clip.file);
+    std::fs::read(path).unwrap().into()
+}
+
+/// Words without case and punctuation, as word error rates are counted.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace()
+        .map(|word| word.chars().filter(|c| c.is_alphanumeric() || *c == '\'').collect::<String>().to_lowercase())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// Substitutions, insertions and deletions between two texts (Levenshtein over words), and the words of the truth.
+fn word_errors(truth: &str, heard: &str) -> (usize, usize) {
+    let (truth, heard) = (words(truth), words(heard));
+    let mut row: Vec<usize> = (0..=heard.len()).collect();
+    for (i, expected) in truth.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, word) in heard.iter().enumerate() {
+            let substitution = diagonal + usize::from(expected != word);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    (row[heard.len()], truth.len())
+}
+
+#[derive(Default)]
+struct Tally {
+    errors: usize,
+    words: usize,
+    said: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, file: &str, truth: &str, heard: &str) {
+        let (errors, words) = word_errors(truth, heard);
+        self.errors += errors;
+        self.words += words;
+        if errors > 0 {
+            self.said.push(format!("{file}: {errors} of {words} wrong: {heard:?} for {truth:?}"));
+        }
+    }
+
+    fn assert_below(&self, most: f64) {
+        let rate = self.errors as f64 / self.words as f64;
+        assert!(rate <= most, "{:.1} % of the words are wrong: {:#?}", rate * 100.0, self.said);
+    }
+}
+
+#[test]
+fn word_errors_are_counted_as_edits() {
+    assert_eq!(word_errors("take two tablets", "Take two tablets."), (0, 3));
+    assert_eq!(word_errors("take two tablets", "take too many tablets"), (2, 3));
+    assert_eq!(word_errors("take two tablets", ""), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unseen_sentences_are_understood_with_their_language_and_times() {
+    let (transcriber, _worker) = demo::transcriber();
+    let mut tally = Tally::default();
+    let mut edges = Vec::new();
+    for clip in clips() {
+        let transcript = transcriber.transcribe(bytes(&clip), &Options::default()).await.unwrap();
+        tally.add(&clip.file, &clip.text, &transcript.text());
+        assert_eq!(transcript.language.code, clip.language, "{}", clip.file);
+        assert!((transcript.duration.as_secs_f64() - clip.duration).abs() < 0.06, "{}", clip.file);
+        assert!(transcript.incomplete.is_none() && transcript.dropped.is_empty(), "{}", clip.file);
+        assert_in_order(&transcript);
+        if transcript.segments.len() == clip.segments.len() {
+            for (found, truth) in transcript.segments.iter().zip(&clip.segments) {
+                edges.push((found.start.as_secs_f64() - truth.start).abs());
+                edges.push((found.end.as_secs_f64() - truth.end).abs());
+            }
+        } else {
+            let (found, truth) = (transcript.segments.len(), clip.segments.len());
+            eprintln!("{}: {found} segments for {truth}; their edges are not compared", clip.file);
+        }
+    }
+    tally.assert_below(0.08);
+    edges.sort_by(f64::total_cmp);
+    assert!(edges.len() >= 20, "too few segments were found as they were spoken: {} edges", edges.len());
+    let (median, most) = (edges[edges.len() / 2], edges[edges.len() * 9 / 10]);
+    assert!(median <= 0.1, "segment edges are off by {median} s in the median");
+    assert!(most <= 0.3, "a tenth of the segment edges is off by more than {most} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spanish_and_german_are_translated_to_english() {
+    let (transcriber, _worker) = demo::transcriber();
+    let mut tally = Tally::default();
+    for clip in clips().into_iter().filter(|clip| clip.language != "en") {
+        let options = Options { task: Task::Translate, ..Default::default() };
+        let transcript = transcriber.transcribe(bytes(&clip), &options).await.unwrap();
+        tally.add(&clip.file, &clip.translation, &transcript.text());
+    }
+    tally.assert_below(0.12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_gives_no_text() {
+    let (transcriber, _worker) = demo::transcriber();
+    let samples = vec![0u8; 2 * 16_000 * 8];
+    let mut wav = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
+    wav.extend((samples.len() as u32).to_le_bytes());
+    wav.extend(samples);
+    let transcript = transcriber.transcribe(wav.into(), &Options::default()).await.unwrap();
+    assert_eq!(transcript.text(), "");
+    assert_eq!(transcript.duration, Duration::from_secs(8));
+}
+
+/// Segments lie within the file, in order, and none ends before it starts.
+fn assert_in_order(transcript: &Transcript) {
+    let mut earliest = Duration::ZERO;
+    for segment in &transcript.segments {
+        assert!(earliest <= segment.start && segment.start <= segment.end, "{segment:?}");
+        assert!(segment.end <= transcript.duration, "{segment:?} in {:?}", transcript.duration);
+        earliest = segment.end;
+    }
+}

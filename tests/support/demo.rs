@@ -1,0 +1,25 @@
+//! The bundled demo model behind a real transcriber on the CPU, as `verbatim serve` would start it.
+
+use verbatim::audio::Limits;
+use verbatim::decoding::Rules;
+use verbatim::engine::{Engine, Worker};
+use verbatim::model::files::ModelFiles;
+use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
+use verbatim::text::Tokenizer;
+use verbatim::transcriber::{Settings, Transcriber, Voice};
+
+pub fn transcriber() -> (Transcriber, Worker) {
+    let options = LoadOptions { name: "demo".to_owned(), device: DeviceRequest::Cpu, ..Default::default() };
+    let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
+    let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
+    let model = whisper.info().clone();
+    let voice = Voice { rules: Rules::new(&tokenizer, whisper.generation(), &model), tokenizer, model };
+    let (engine, worker) = Engine::start(Box::new(whisper), Default::default());
+    let limits = Limits {
+        max_duration: std::time::Duration::from_secs(600),
+        max_decoded_bytes: 1 << 30,
+        max_channels: 32,
+        max_decode_time: std::time::Duration::from_secs(60),
+    };
+    (Transcriber::new(engine, voice, limits, &Settings::default()), worker)
+}

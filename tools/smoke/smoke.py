@@ -1,0 +1,122 @@
+"""The quick start for real. In: the command that starts verbatim. Out: exit 0 where a real server understood real audio in every
+format, refused what is broken in one sentence, and stopped in good order.
+
+    python3 tools/smoke/smoke.py target/release/verbatim
+    python3 tools/smoke/smoke.py cargo run --release --
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from server import Server
+
+SPEECH = pathlib.Path(__file__).resolve().parents[2] / "tests/fixtures/speech"
+# Name, and what ffmpeg is told to make it.
+FORMATS = [
+    ("pcm-u8.wav", "-c:a pcm_u8"),
+    ("pcm-24.wav", "-c:a pcm_s24le -ar 48000 -ac 2"),
+    ("float.wav", "-c:a pcm_f32le -ar 44100"),
+    ("speech.flac", "-c:a flac -ar 44100"),
+    ("speech.mp3", "-c:a libmp3lame -b:a 64k -ar 44100"),
+    ("speech.ogg", "-c:a libvorbis -q:a 5 -ar 44100"),
+    ("speech.opus", "-c:a libopus -b:a 32k"),
+    ("speech.webm", "-c:a libopus -b:a 48k"),
+    ("live.webm", "-c:a libopus -b:a 48k -f webm -live 1"),
+    ("moov-last.m4a", "-c:a aac -b:a 96k"),
+    ("moov-first.m4a", "-c:a aac -b:a 96k -movflags +faststart"),
+    ("speech.mkv", "-c:a flac"),
+    ("speech.aac", "-c:a aac -b:a 96k -f adts"),
+]
+
+
+def words(text):
+    return "".join(c if c.isalnum() or c == "'" else " " for c in text.lower()).split()
+
+
+def word_errors(truth, heard):
+    """Edits between two lists of words."""
+    row = list(range(len(heard) + 1))
+    for i, expected in enumerate(truth):
+        diagonal, row[0] = row[0], i + 1
+        for j, word in enumerate(heard):
+            diagonal, row[j + 1] = row[j + 1], min(diagonal + (expected != word), row[j] + 1, row[j + 1] + 1)
+    return row[-1]
+
+
+def understood(server, clips):
+    """Every clip as it is, then the first in every format."""
+    wrong = total = 0
+    for clip in clips:
+        status, answer = server.transcribe((SPEECH / clip["file"]).read_bytes(), clip["file"])
+        assert status == 200, (status, answer)
+        truth = words(clip["text"])
+        wrong, total = wrong + word_errors(truth, words(answer["text"])), total + len(truth)
+        assert answer["model"] == "demo" and answer["segments"] and answer["timing"]["total_ms"] > 0, answer
+        print(f"  {clip['file']}: {answer['text'][:70]!r} in {answer['timing']['total_ms']:.0f} ms")
+    assert wrong <= 0.1 * total, f"{wrong} of {total} words are wrong"
+    with tempfile.TemporaryDirectory() as folder:
+        source, truth = SPEECH / clips[0]["file"], words(clips[0]["text"])
+        for name, how in FORMATS:
+            made = pathlib.Path(folder) / name
+            subprocess.run(["ffmpeg", "-v", "error", "-i", source, *how.split(), made], check=True)
+            status, answer = server.transcribe(made.read_bytes(), name)
+            assert status == 200, (name, status, answer)
+            # Eight bits and lossy codecs may cost a word.
+            errors = word_errors(truth, words(answer["text"]))
+            assert errors <= max(1, len(truth) // 6), (name, answer["text"])
+            assert answer["incomplete"] is None, (name, answer["incomplete"])
+            print(f"  {name}: {errors} of {len(truth)} words wrong")
+
+
+def refused(server, audio):
+    """Broken uploads get a 4xx with a sentence, or an answer that says what is missing; the server goes on."""
+    hostile = {
+        "empty": (b"", 400), "text": (b"this is no audio at all " * 50, 415), "noise": (bytes(range(256)) * 64, 415),
+        "picture": (b"\x89PNG\r\n\x1a\n" + bytes(4000), 415), "header alone": (audio[:44], 400),
+    }
+    for name, (upload, expected) in hostile.items():
+        status, answer = server.transcribe(upload)
+        assert status == expected, (name, status, answer)
+        error = answer["error"]
+        assert set(error) == {"message", "type", "param", "code"} and len(error["message"]) > 10, answer
+        print(f"  {name}: {status} {error['message']}")
+    status, answer = server.transcribe(audio[: len(audio) // 2])
+    assert status == 200 and answer["incomplete"]["reason"], answer
+    print(f"  cut off: {answer['incomplete']['reason']}")
+
+
+def formats(server, audio):
+    """The other ways to ask and to be answered."""
+    for wanted, start in [("text", ""), ("srt", "1\n00:00:"), ("vtt", "WEBVTT\n\n"), ("json", "{")]:
+        status, answer = server.transcribe(audio, response_format=wanted)
+        text = json.dumps(answer) if isinstance(answer, dict) else answer
+        assert status == 200 and text.startswith(start) and len(text) > 20, (wanted, answer)
+    status, _, body = server.request("POST", "/transcribe?language=en&response_format=text", audio, {"Content-Type": "audio/wav"})
+    assert status == 200 and len(body) > 10, body
+    for path in ["/livez", "/health", "/metrics", "/gpu-info"]:
+        assert server.get(path)[0] == 200, path
+    info = json.loads(server.get("/gpu-info")[2])
+    assert info["model"] == "demo" and info["cuda_available"] is False and info["note"], info
+
+
+def main():
+    clips = json.loads((SPEECH / "truth.json").read_text())
+    audio = (SPEECH / clips[0]["file"]).read_bytes()
+    server = Server(sys.argv[1:])
+    with server:
+        print("understood:")
+        understood(server, clips)
+        print("refused:")
+        refused(server, audio)
+        formats(server, audio)
+        assert server.get("/livez")[0] == 200
+        code = server.stop()
+    assert code == 0, f"SIGTERM ended the server with {code}:\n{server.said()}"
+    print("the server stopped in good order")
+
+
+if __name__ == "__main__":
+    main()
