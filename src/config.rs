@@ -12,16 +12,18 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{audio, engine, model, transcriber};
+use crate::{audio, engine, http, model, telemetry, transcriber};
 use layer::{Layer, leaves};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    pub server: http::Settings,
     pub model: model::Settings,
     pub audio: audio::Settings,
     pub transcriber: transcriber::Settings,
     pub engine: engine::Settings,
+    pub log: telemetry::Settings,
 }
 
 /// What the command line sets, by key: `server.port`.
@@ -82,6 +84,9 @@ impl Config {
     /// What types alone do not say.
     fn validate(&self) -> Result<(), ConfigError> {
         let positive = [
+            ("server.max_requests", self.server.max_requests),
+            ("server.max_connections", self.server.max_connections),
+            ("server.max_body_bytes", self.server.max_body_bytes as usize),
             ("transcriber.windows_in_flight", self.transcriber.windows_in_flight),
             ("engine.queue_windows", self.engine.queue_windows),
             ("engine.encode_batch", self.engine.encode_batch),

@@ -1,1 +1,181 @@
-//! cli
+//! The command line in, an exit code out: the verbs, the flags they share, and what each way to end is called.
+
+mod load;
+mod models;
+mod progress;
+mod serve;
+mod transcribe;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+
+/// Speech to text over HTTP on one NVIDIA GPU, or on a CPU: Whisper, batched across requests.
+#[derive(Debug, Parser)]
+#[command(name = "verbatim", version, after_help = AFTER_HELP)]
+pub struct Asked {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    common: Common,
+}
+
+const AFTER_HELP: &str = "Every flag is also a setting: see config/default.toml. In the environment a setting is \
+    VERBATIM_<SECTION>__<KEY>.\nExit codes: 0 done, 1 some input failed, 2 usage, 64 bad settings, 70 device lost.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer transcriptions over HTTP.
+    Serve(serve::Args),
+    /// Write the text of audio files to standard output or into a folder.
+    Transcribe(transcribe::Args),
+    /// Fetch models ahead of time.
+    Models(models::Args),
+}
+
+/// Flags that every verb has.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Settings file; see config/default.toml for every key.
+    #[arg(long, global = true, value_name = "FILE", env = "VERBATIM_CONFIG")]
+    config: Option<PathBuf>,
+    /// `demo`, a hub id such as openai/whisper-large-v3-turbo, or a folder [default: demo].
+    #[arg(long, global = true, value_name = "NAME")]
+    model: Option<String>,
+    /// Branch, tag or commit of a hub id [default: main].
+    #[arg(long, global = true, value_name = "REVISION")]
+    revision: Option<String>,
+    /// auto, cpu, cuda, cuda:N, metal [default: auto].
+    #[arg(long, global = true, value_name = "DEVICE")]
+    device: Option<String>,
+    /// auto, f32, f16, bf16 [default: auto].
+    #[arg(long, global = true, value_name = "DTYPE")]
+    dtype: Option<String>,
+    /// Ask nothing but the model cache.
+    #[arg(long, global = true)]
+    offline: bool,
+}
+
+impl Common {
+    fn overrides(&self) -> Overrides {
+        let mut flags = Overrides::default();
+        flags.set("model.name", self.model.as_deref());
+        flags.set("model.revision", self.revision.as_deref());
+        flags.set("model.device", self.device.as_deref());
+        flags.set("model.dtype", self.dtype.as_deref());
+        flags.set("model.offline", self.offline.then_some(true));
+        flags
+    }
+
+    fn config(&self, flags: &Overrides) -> Result<Config, Failure> {
+        // Variables that are not text cannot be ours.
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Config::load(self.config.as_deref(), variables, flags).map_err(Failure::settings)
+    }
+}
+
+/// Ends the process itself where the command line asks for help or is wrong (exit code 2).
+pub fn parse() -> Asked {
+    Asked::parse()
+}
+
+/// The command line as data, for tests and documents.
+pub fn command() -> clap::Command {
+    Asked::command()
+}
+
+pub fn run(asked: Asked) -> Result<Exit, Failure> {
+    let mut flags = asked.common.overrides();
+    match &asked.verb {
+        Verb::Serve(args) => {
+            args.set(&mut flags);
+            serve::run(asked.common.config(&flags)?)
+        }
+        Verb::Transcribe(args) => transcribe::run(args, asked.common.config(&flags)?),
+        Verb::Models(args) => models::run(args, asked.common.config(&flags)?),
+    }
+}
+
+/// The ways to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    SomeFailed,
+    Usage,
+    /// Settings that are wrong, or that cannot be met here: no such model, no such device, a port that is taken.
+    BadSettings,
+    DeviceLost,
+}
+
+impl Exit {
+    pub fn number(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::SomeFailed => 1,
+            Exit::Usage => 2,
+            Exit::BadSettings => 64,
+            Exit::DeviceLost => 70,
+        }
+    }
+
+    pub fn code(self) -> ExitCode {
+        ExitCode::from(self.number())
+    }
+}
+
+/// Why a verb could not be carried out, and how the process ends for it.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Failure { exit, error: error.into() }
+    }
+
+    fn settings(error: impl Into<anyhow::Error>) -> Self {
+        Failure::new(Exit::BadSettings, error)
+    }
+
+    fn usage(message: String) -> Self {
+        Failure::new(Exit::Usage, anyhow::Error::msg(message))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn flags_that_were_not_given_set_nothing() {
+        let asked = Asked::parse_from(["verbatim", "serve"]);
+        let config = Config::load(None, std::iter::empty(), &asked.common.overrides()).unwrap();
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn common_flags_may_stand_on_either_side_of_the_verb() {
+        for line in [["verbatim", "--model", "a/b", "serve"], ["verbatim", "serve", "--model", "a/b"]] {
+            let asked = Asked::parse_from(line);
+            let config = Config::load(None, std::iter::empty(), &asked.common.overrides()).unwrap();
+            assert_eq!(config.model.name, "a/b");
+        }
+    }
+}

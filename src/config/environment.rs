@@ -13,6 +13,7 @@ const PREFIX: &str = "VERBATIM_";
 const SHORT: &[(&str, &str)] = &[
     ("VERBATIM_MODEL", "model.name"),
     ("VERBATIM_DEVICE", "model.device"),
+    ("VERBATIM_LOG", "log.level"),
     ("HF_HUB_CACHE", "model.cache_dir"),
     ("HF_ENDPOINT", "model.endpoint"),
     ("HF_TOKEN", "model.token"),

@@ -19,7 +19,7 @@ mod transcriptions;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -34,7 +34,7 @@ pub use self::settings::Settings;
 use crate::readiness::Readiness;
 use crate::telemetry::gpu::Gpu;
 use crate::telemetry::metrics;
-use crate::transcriber::Transcriber;
+use crate::transcriber::{TranscribeError, Transcriber};
 
 /// What the handlers share; cheap to clone.
 #[derive(Clone)]
@@ -61,6 +61,11 @@ impl App {
             gpu,
             settings,
         }))
+    }
+
+    /// See `Transcriber::warm_up`; health routes answer meanwhile.
+    pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
+        self.transcriber.warm_up().await
     }
 }
 

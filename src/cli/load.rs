@@ -1,0 +1,84 @@
+//! Settings in, a running engine with its model and the transcriber in front of it out.
+
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::decoding::Rules;
+use crate::engine::{Engine, Worker};
+use crate::model::files::ModelFiles;
+use crate::model::whisper::{LoadError, LoadOptions, Whisper};
+use crate::text::Tokenizer;
+use crate::transcriber::{Transcriber, Voice};
+
+use super::progress::Download;
+use super::{Exit, Failure};
+
+/// A model that is ready to work, and the thread that works it.
+pub struct Loaded {
+    pub transcriber: Transcriber,
+    pub worker: Worker,
+}
+
+/// Finds or fetches the files, loads them onto the device and starts the device's thread.
+pub fn load(config: &Config) -> Result<Loaded, Failure> {
+    let files = locate(config)?;
+    let started = Instant::now();
+    let whisper = Whisper::load(&files, &options(config)?).map_err(|error| failure(config, error))?;
+    let json = files.require("tokenizer.json").map_err(Failure::settings)?;
+    let tokenizer = Tokenizer::from_json(&json).map_err(|error| context(config, error))?;
+    let model = whisper.info().clone();
+    let rules = Rules::new(&tokenizer, whisper.generation(), &model);
+    tracing::info!(
+        model = %model.name, device = %model.device, dtype = %model.dtype, slots = model.slots,
+        weight_mib = model.weight_bytes >> 20, kv_mib = model.kv_bytes >> 20,
+        "loaded in {} ms", started.elapsed().as_millis()
+    );
+    if let Some(note) = &model.device_note {
+        tracing::warn!("NO GPU IS USED: {note}; transcribing on the CPU");
+    }
+    if model.is_demo {
+        tracing::warn!(
+            "this is the bundled demo model: it understands only its own small vocabulary (models/demo/README.md); \
+             --model openai/whisper-large-v3-turbo fetches a real one"
+        );
+    }
+    let (engine, worker) = Engine::start(Box::new(whisper), config.engine.clone());
+    let voice = Voice { tokenizer, rules, model };
+    let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);
+    Ok(Loaded { transcriber, worker })
+}
+
+fn locate(config: &Config) -> Result<ModelFiles, Failure> {
+    let mut bars = Download::new();
+    let (files, note) = config.model.locate(&mut |progress| bars.on(progress)).map_err(Failure::settings)?;
+    if let Some(note) = note {
+        tracing::warn!("using the cached model: {note}");
+    }
+    Ok(files)
+}
+
+fn options(config: &Config) -> Result<LoadOptions, Failure> {
+    let refuse = |key: &str, error: String| Failure::settings(anyhow::anyhow!("{key}: {error}"));
+    Ok(LoadOptions {
+        name: config.model.name.clone(),
+        device: config.model.device.parse().map_err(|error| refuse("model.device", error))?,
+        dtype: config.model.dtype.parse().map_err(|error| refuse("model.dtype", error))?,
+        slots: (config.model.slots > 0).then_some(config.model.slots),
+    })
+}
+
+/// A model or a device that cannot be had here is a setting that cannot be met; the sentence says which.
+fn failure(config: &Config, error: LoadError) -> Failure {
+    match error {
+        LoadError::Device(error) => Failure::settings(anyhow::Error::new(error).context("model.device")),
+        LoadError::OutOfMemory(_) => {
+            let hint = "fewer model.slots, another model.dtype or a smaller model.name take less";
+            Failure::new(Exit::BadSettings, anyhow::Error::new(error).context(hint))
+        }
+        error => context(config, error),
+    }
+}
+
+fn context(config: &Config, error: impl Into<anyhow::Error>) -> Failure {
+    Failure::settings(error.into().context(format!("the model {} cannot be loaded", config.model.name)))
+}

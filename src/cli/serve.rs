@@ -1,0 +1,124 @@
+//! `verbatim serve`: the life of the service, from its settings to its exit code.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::config::{Config, Overrides};
+use crate::engine::{EngineError, Worker};
+use crate::http::{self, App, Ended};
+use crate::readiness::Readiness;
+use crate::shutdown::Shutdown;
+use crate::telemetry::{self, gpu::Gpu, gpu_block};
+
+use super::load::{Loaded, load};
+use super::{Exit, Failure};
+
+/// After the device's death, time for the answers that say so to reach their callers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Address to listen on; 0.0.0.0 for every interface [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Port to listen on; 0 takes a free one and logs it [default: 8080].
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Args {
+    pub fn set(&self, flags: &mut Overrides) {
+        flags.set("server.host", self.host.map(|host| host.to_string()));
+        flags.set("server.port", self.port);
+    }
+}
+
+pub fn run(config: Config) -> Result<Exit, Failure> {
+    telemetry::init(&config.log).map_err(Failure::settings)?;
+    tracing::info!("verbatim {}", env!("CARGO_PKG_VERSION"));
+    let runtime = Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
+    let exit = runtime.block_on(serve(config));
+    // What still runs by now (a download, a decoder, a device that hangs) must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::ZERO);
+    exit
+}
+
+async fn serve(config: Config) -> Result<Exit, Failure> {
+    let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
+    let gpu = Gpu::probe();
+    tracing::info!("\n{}", gpu_block(&gpu.read().await).trim_end());
+
+    // Before the model: a port that is taken should not cost a load. Callers wait in the backlog meanwhile.
+    let listener = bind(&config).await?;
+    let settings = config.server.clone();
+    let loading = tokio::task::spawn_blocking(move || load(&config));
+    let Loaded { transcriber, worker } = tokio::select! {
+        loaded = loading => loaded.map_err(|error| Failure::new(Exit::DeviceLost, error))??,
+        () = shutdown.graceful.cancelled() => return Ok(Exit::Done),
+    };
+
+    let readiness = Readiness::default();
+    let warming = readiness.hold("warm-up");
+    let app = App::new(transcriber, readiness, gpu, settings);
+    let address = listener.local_addr().map_err(|error| Failure::new(Exit::BadSettings, error))?;
+    let server = http::serve(listener, app.clone(), shutdown.graceful.clone().cancelled_owned());
+    let warm_up = async {
+        let took = app.warm_up().await.context("the warm-up failed")?;
+        drop(warming);
+        announce(address, took);
+        // The server goes on; this branch has nothing more to say.
+        std::future::pending::<Result<Exit, anyhow::Error>>().await
+    };
+    until_the_end(server, warm_up, worker, shutdown).await
+}
+
+/// Whichever comes first: the drained server, a failed warm-up, the device's death, or a second signal.
+async fn until_the_end(
+    server: impl Future<Output = std::io::Result<Ended>>,
+    warm_up: impl Future<Output = Result<Exit, anyhow::Error>>,
+    mut worker: Worker,
+    shutdown: Shutdown,
+) -> Result<Exit, Failure> {
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        ended = &mut server => match ended.map_err(|error| Failure::new(Exit::DeviceLost, error))? {
+            Ended::Drained => {
+                tracing::info!("every request was answered; good-bye");
+                Ok(Exit::Done)
+            }
+            Ended::Cut(connections) => {
+                tracing::warn!(connections, "cut after server.drain_timeout_seconds");
+                Ok(Exit::SomeFailed)
+            }
+        },
+        failed = warm_up => failed.map_err(|error| Failure::new(Exit::DeviceLost, error)),
+        end = worker.ended() => {
+            let error = end.err().unwrap_or(EngineError::Closed);
+            tracing::error!(%error, "the device is lost; ending, so that the platform starts this service anew");
+            let _ = tokio::time::timeout(LAST_WORDS, server).await;
+            Err(Failure::new(Exit::DeviceLost, error))
+        }
+        () = shutdown.at_once.cancelled() => Ok(Exit::SomeFailed),
+    }
+}
+
+async fn bind(config: &Config) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    let taken = |error: std::io::Error| {
+        Failure::settings(anyhow!("cannot listen on {address}: {error}; see server.host and server.port"))
+    };
+    TcpListener::bind(address).await.map_err(taken)
+}
+
+fn announce(address: SocketAddr, warm_up: Duration) {
+    if !address.ip().is_loopback() {
+        tracing::warn!("whoever can reach {address} can use this service: it has no keys yet");
+    }
+    tracing::info!(warm_up_ms = warm_up.as_millis() as u64, "ready on http://{address}");
+    tracing::info!("try: curl -F file=@speech.mp3 http://{address}/transcribe");
+}

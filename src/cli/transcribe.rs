@@ -1,0 +1,180 @@
+//! `verbatim transcribe`: audio files in, their text on standard output or in a folder out, all files batched together.
+
+mod output;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::config::Config;
+use crate::engine::{EngineError, Worker};
+use crate::format::{Format, render};
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+use crate::text::language;
+use crate::transcriber::{TranscribeError, Transcriber};
+use crate::transcript::{Options, Task, Transcript};
+
+use super::load::{Loaded, load};
+use super::progress::Files;
+use super::{Exit, Failure};
+use output::Output;
+
+/// How often the progress bar learns what the engine has done.
+const REFRESH: Duration = Duration::from_millis(250);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Audio files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// text, json, verbose_json, srt, vtt or tsv.
+    #[arg(long, default_value = "text", value_parser = |name: &str| name.parse::<Format>().map_err(|e| e.to_string()))]
+    format: Format,
+    /// Write each file's text here, named after it, instead of to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+    /// Language spoken, as a code or an English name; detected where it is not given.
+    #[arg(long)]
+    language: Option<String>,
+    /// transcribe (in the language spoken) or translate (into English).
+    #[arg(long, default_value = "transcribe", value_parser = task)]
+    task: Task,
+    /// Text that could have been said just before: names and spellings to expect.
+    #[arg(long)]
+    prompt: Option<String>,
+    /// 0 takes the likeliest words; above 0, up to 1, they are drawn by chance.
+    #[arg(long, default_value_t = 0.0, value_parser = temperature)]
+    temperature: f32,
+}
+
+fn task(name: &str) -> Result<Task, String> {
+    [Task::Transcribe, Task::Translate]
+        .into_iter()
+        .find(|task| task.name() == name)
+        .ok_or_else(|| "it is transcribe or translate".to_owned())
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "it is a number from 0 to 1".to_owned())?;
+    (0.0..=1.0).contains(&value).then_some(value).ok_or_else(|| "it is a number from 0 to 1".to_owned())
+}
+
+impl Args {
+    fn options(&self) -> Result<Options, Failure> {
+        let unknown = |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
+        let parse = |text: &String| language::parse(text).ok_or_else(|| unknown(text));
+        Ok(Options {
+            task: self.task,
+            language: self.language.as_ref().map(parse).transpose()?,
+            prompt: self.prompt.clone(),
+            temperature: self.temperature,
+        })
+    }
+}
+
+pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
+    // Beside a progress bar only what matters; a level that was set is kept.
+    if config.log == telemetry::Settings::default() {
+        config.log.level = "warn".to_owned();
+    }
+    telemetry::init(&config.log).map_err(Failure::settings)?;
+    let options = args.options()?;
+    let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
+    let loaded = load(&config)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
+    let exit = runtime.block_on(transcribe_all(args, options, output, loaded));
+    // A read of standard input that nobody ends would keep the process.
+    runtime.shutdown_timeout(Duration::ZERO);
+    exit
+}
+
+async fn transcribe_all(args: &Args, options: Options, output: Output, loaded: Loaded) -> Result<Exit, Failure> {
+    let Loaded { transcriber, mut worker } = loaded;
+    let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
+    let bar = Files::new(args.files.len());
+    let started = Instant::now();
+    // Enough files under way to fill every slot even if each is a single window, and one more being read.
+    let abreast = transcriber.model().slots + 1;
+    let mut results = futures::stream::iter(args.files.iter().enumerate())
+        .map(|(index, file)| {
+            let (transcriber, options) = (&transcriber, &options);
+            async move { (index, transcribe(transcriber, file, options).await) }
+        })
+        .buffered(abreast);
+    let mut refresh = tokio::time::interval(REFRESH);
+    let (mut done, mut failed) = (0, 0);
+    loop {
+        tokio::select! {
+            next = results.next() => match next {
+                None => break,
+                Some((index, result)) => {
+                    let written = result.and_then(|transcript| write(&output, &bar, index, &transcript));
+                    if let Err(reason) = written {
+                        if let Some(lost) = lost(&mut worker).await {
+                            return Err(lost);
+                        }
+                        bar.aside(|| eprintln!("verbatim: error: {}: {reason}", args.files[index].display()));
+                        failed += 1;
+                    }
+                    bar.file_done();
+                    done += 1;
+                }
+            },
+            _ = refresh.tick() => {
+                bar.show(transcriber.load().audio_seconds_done, started.elapsed().as_secs_f64());
+            }
+            end = worker.ended() => return Err(device_lost(end)),
+            () = shutdown.graceful.cancelled() => {
+                bar.finish();
+                eprintln!("verbatim: interrupted: {done} of {} files were done", args.files.len());
+                return Ok(Exit::SomeFailed);
+            }
+        }
+    }
+    bar.finish();
+    Ok(if failed > 0 { Exit::SomeFailed } else { Exit::Done })
+}
+
+/// The device's end reaches the files in work and the worker's handle at about the same time; it counts as the device's.
+async fn lost(worker: &mut Worker) -> Option<Failure> {
+    let grace = Duration::from_millis(100);
+    tokio::time::timeout(grace, worker.ended()).await.ok().map(device_lost)
+}
+
+fn device_lost(end: Result<(), EngineError>) -> Failure {
+    let error = end.err().unwrap_or(EngineError::Closed);
+    Failure::new(Exit::DeviceLost, error)
+}
+
+async fn transcribe(transcriber: &Transcriber, file: &Path, options: &Options) -> Result<Transcript, String> {
+    let upload = read(file).await.map_err(|error| error.to_string())?;
+    transcriber.transcribe(upload, options).await.map_err(|error| match error {
+        TranscribeError::Internal(detail) => format!("internal error: {detail}"),
+        error => error.to_string(),
+    })
+}
+
+async fn read(file: &Path) -> std::io::Result<Bytes> {
+    if file != Path::new("-") {
+        return Ok(tokio::fs::read(file).await?.into());
+    }
+    let whole = tokio::task::spawn_blocking(|| {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
+    });
+    whole.await?
+}
+
+fn write(output: &Output, bar: &Files, index: usize, transcript: &Transcript) -> Result<(), String> {
+    let rendered = render(transcript, output.format());
+    bar.aside(|| {
+        if let Some(incomplete) = &transcript.incomplete {
+            eprintln!("verbatim: warning: {}: {}", output.name(index), incomplete.reason);
+        }
+        output.write(index, &rendered.body)
+    })
+}

@@ -1,0 +1,398 @@
+//! The house rules as data: who may import whom, where each large dependency lives, and what no file may contain.
+//!
+//! Each rule is a function from a file to complaints, so that it can be shown to fail on a bad sample (see `bad_samples`).
+
+#[path = "tidy/source.rs"]
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source::{Facts, facts};
+
+/// A module imports only from rows below its own; never sideways, never up.
+const ROWS: &[(usize, &[&str])] = &[
+    (10, &["main"]),
+    (9, &["cli"]),
+    (8, &["config"]),
+    (7, &["http"]),
+    (6, &["jobs", "live"]),
+    (5, &["transcriber"]),
+    (4, &["engine", "timing"]),
+    (3, &["decoding"]),
+    (2, &["model"]),
+    (1, &["audio", "text", "format"]),
+    (0, &["transcript", "telemetry", "readiness", "shutdown"]),
+];
+
+/// Crates that one part of the house alone may name; a home is a prefix of a path below `src/`.
+const HOMES: &[(&str, &[&str])] = &[
+    ("anyhow", &["main.rs", "cli/"]),
+    ("axum", &["http/"]),
+    ("candle_core", &["model/whisper/", "model/kernels/"]),
+    ("candle_nn", &["model/whisper/", "model/kernels/"]),
+    ("clap", &["main.rs", "cli/"]),
+    ("cudarc", &["model/whisper/", "model/kernels/"]),
+    ("figment", &["config.rs", "config/"]),
+    ("hf_hub", &["model/hub"]),
+    ("hyper", &["http/"]),
+    ("hyper_util", &["http/"]),
+    ("indicatif", &["main.rs", "cli/"]),
+    ("metrics_exporter_prometheus", &["telemetry/metrics.rs"]),
+    ("nvml_wrapper", &["telemetry/gpu"]),
+    ("opus_decoder", &["audio/decode"]),
+    ("realfft", &["audio/mel.rs"]),
+    ("rubato", &["audio/resample.rs"]),
+    ("safetensors", &["model/"]),
+    ("sha2", &["model/hub"]),
+    ("symphonia", &["audio/decode"]),
+    ("tokenizers", &["text/tokenizer.rs"]),
+    ("tower", &["http/"]),
+    ("tower_http", &["http/"]),
+    ("tracing_subscriber", &["telemetry/"]),
+    ("ureq", &["model/hub"]),
+    ("utoipa", &["http/"]),
+];
+
+/// No async, clock, log, metric or I/O in here: time comes in as an argument.
+const PURE: &[&str] = &["decoding/", "timing/", "format/", "engine/scheduler.rs", "live/"];
+const IMPURE_PATHS: &[&str] = &[
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "Instant::now",
+    "SystemTime::now",
+    "tokio",
+    "tracing",
+    "metrics",
+];
+
+/// Every `#[allow(unsafe_code)]` of the house, with its reason. A new one is argued for here.
+const UNSAFE: &[(&str, &str)] = &[];
+
+const LONGEST_FILE: usize = 400;
+
+/// In pieces, so that this file does not contain them.
+const FORBIDDEN_WORDS: &[&str] = &[
+    concat!("FIX", "ME"),
+    concat!("TO", "DO"),
+    concat!("XX", "X"),
+    concat!("/wo", "rk/"),
+    concat!("crates", ".io"),
+    concat!("pypi", ".org"),
+    concat!("python", "hosted"),
+    concat!("registry.", "npmjs"),
+];
+const FORBIDDEN_MACROS: &[&str] = &["todo", "dbg", "unimplemented"];
+const FORBIDDEN_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
+/// What cannot help naming a host: cargo writes it.
+const WORDS_EXEMPT: &[&str] = &["Cargo.lock"];
+
+/// `path` is relative to `src/`.
+struct File<'a> {
+    path: &'a str,
+    source: &'a str,
+    facts: Facts,
+}
+
+impl<'a> File<'a> {
+    fn new(path: &'a str, source: &'a str) -> Self {
+        let stem = path.trim_end_matches(".rs");
+        let module: Vec<&str> = match stem {
+            "main" | "lib" => Vec::new(),
+            _ => stem.split('/').filter(|part| *part != "mod").collect(),
+        };
+        File { path, source, facts: facts(source, &module) }
+    }
+
+    fn module(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+
+    fn is_in(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path.starts_with(place))
+    }
+}
+
+fn row(module: &str) -> Option<usize> {
+    ROWS.iter().find(|(_, modules)| modules.contains(&module)).map(|(row, _)| *row)
+}
+
+fn imports_point_down(file: &File) -> Vec<String> {
+    let module = file.module();
+    if module == "lib" {
+        return Vec::new();
+    }
+    let Some(own) = row(module) else {
+        return vec![format!("{}: module `{module}` stands in no row of the table", file.path)];
+    };
+    let bad =
+        file.facts.modules.iter().filter(|name| *name != module && row(name).is_some_and(|row| row >= own));
+    bad.map(|name| format!("{}: `{module}` (row {own}) may not import `{name}`", file.path)).collect()
+}
+
+fn dependencies_stay_home(file: &File) -> Vec<String> {
+    let homeless = |name: &&String| HOMES.iter().any(|(dep, homes)| dep == *name && !file.is_in(homes));
+    let mut bad: Vec<&String> = file.facts.crates.iter().filter(homeless).collect();
+    bad.sort();
+    bad.dedup();
+    bad.into_iter().map(|name| format!("{}: `{name}` may not be named here", file.path)).collect()
+}
+
+fn pure_rooms_are_pure(file: &File) -> Vec<String> {
+    if !file.is_in(PURE) {
+        return Vec::new();
+    }
+    let reaches = |path: &str, bad: &str| path == bad || path.starts_with(&format!("{bad}::"));
+    let mut complaints: Vec<String> = Vec::new();
+    for path in &file.facts.paths {
+        if IMPURE_PATHS.iter().any(|bad| reaches(path, bad)) {
+            complaints.push(format!("{}: `{path}` in a pure room", file.path));
+        }
+    }
+    if file.facts.has_async {
+        complaints.push(format!("{}: `async` in a pure room", file.path));
+    }
+    complaints
+}
+
+fn files_are_well_formed(file: &File) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if !file.source.starts_with("//! ") {
+        complaints.push(format!("{}: does not open with a `//!` sentence", file.path));
+    }
+    let lines = file.source.lines().count();
+    if lines > LONGEST_FILE {
+        complaints.push(format!("{}: {lines} lines; what is its second subject?", file.path));
+    }
+    for name in file.facts.macros.iter().filter(|name| FORBIDDEN_MACROS.contains(&name.as_str())) {
+        complaints.push(format!("{}: `{name}!`", file.path));
+    }
+    let stem = file.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+    if FORBIDDEN_NAMES.contains(&stem) {
+        complaints.push(format!("{}: a name that says nothing", file.path));
+    }
+    complaints
+}
+
+fn unsafe_is_listed(file: &File) -> Vec<String> {
+    let allows = file.source.matches("allow(unsafe_code)").count();
+    let listed = UNSAFE.iter().filter(|(path, _)| *path == file.path).count();
+    match allows == listed {
+        true => Vec::new(),
+        false => vec![format!("{}: {allows} unsafe blocks, {listed} listed in tests/tidy.rs", file.path)],
+    }
+}
+
+/// A setting that a message tells people to change must exist.
+fn named_settings_exist(file: &File, keys: &[String]) -> Vec<String> {
+    let sections: Vec<&str> = keys.iter().filter_map(|key| key.split('.').next()).collect();
+    let mut complaints = Vec::new();
+    for text in &file.facts.texts {
+        for word in text.split(|c: char| !(c.is_ascii_lowercase() || c == '_' || c == '.')) {
+            let word = word.trim_matches('.');
+            let Some((section, key)) = word.split_once('.') else { continue };
+            let looks_like_one = sections.contains(&section) && key.contains('_') && !key.contains('.');
+            if looks_like_one && !keys.iter().any(|known| known == word) {
+                complaints.push(format!("{}: names the setting `{word}`, which does not exist", file.path));
+            }
+        }
+    }
+    complaints
+}
+
+fn words_are_fit(path: &str, text: &str) -> Vec<String> {
+    let bad = FORBIDDEN_WORDS.iter().filter(|word| text.contains(*word));
+    bad.map(|word| format!("{path}: contains `{word}`")).collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match path.is_dir() {
+            true if name == ".git" || name.starts_with("target") => {}
+            true => files_below(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+fn each_source(check: impl Fn(&File) -> Vec<String>) {
+    let mut paths = Vec::new();
+    files_below(&root().join("src"), &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+        let relative = path.strip_prefix(root().join("src")).unwrap().to_string_lossy().replace('\\', "/");
+        complaints.extend(check(&File::new(&relative, &fs::read_to_string(path).unwrap())));
+    }
+    assert!(paths.len() > 20, "the source was not found");
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn modules_import_only_from_rows_below() {
+    each_source(imports_point_down);
+}
+
+#[test]
+fn large_dependencies_have_one_home() {
+    each_source(dependencies_stay_home);
+}
+
+#[test]
+fn pure_rooms_know_no_clock_no_io_no_async() {
+    each_source(pure_rooms_are_pure);
+}
+
+#[test]
+fn source_files_open_with_a_sentence_and_stay_short() {
+    each_source(files_are_well_formed);
+}
+
+#[test]
+fn every_unsafe_block_is_listed_with_its_reason() {
+    each_source(unsafe_is_listed);
+    assert!(UNSAFE.iter().all(|(_, reason)| reason.len() > 20));
+}
+
+#[test]
+fn settings_named_in_messages_exist() {
+    let keys = verbatim::config::Config::keys();
+    each_source(|file| named_settings_exist(file, &keys));
+}
+
+#[test]
+fn no_file_contains_a_forbidden_word() {
+    let mut paths = Vec::new();
+    files_below(&root(), &mut paths);
+    let mut complaints = Vec::new();
+    for path in paths {
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        // What is not text has no words.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if !WORDS_EXEMPT.contains(&name.as_str()) {
+            complaints.extend(words_are_fit(&name, &text));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_configuration_file_loads() {
+    let mut loaded = 0;
+    for entry in fs::read_dir(root().join("config")).unwrap() {
+        let path = entry.unwrap().path();
+        verbatim::config::Config::from_file(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        loaded += 1;
+    }
+    assert!(loaded > 0);
+}
+
+#[test]
+fn the_readme_names_every_route_and_every_verb() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let router = fs::read_to_string(root().join("src/http/mod.rs")).unwrap();
+    let texts = facts(&router, &["http"]).texts;
+    let routes: Vec<&String> =
+        texts.iter().filter(|text| text.starts_with('/') && !text.contains(' ')).collect();
+    assert!(routes.iter().any(|route| *route == "/transcribe"), "the routes were not found");
+    let verbs: Vec<String> =
+        verbatim::cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let missing_route =
+        |route: &&&String| !readme.contains(&format!("`{route}`")) && !readme.contains(&format!(" {route}`"));
+    let missing: Vec<_> = routes.iter().filter(missing_route).collect();
+    assert!(missing.is_empty(), "README.md does not name these routes: {missing:?}");
+    for verb in verbs {
+        assert!(readme.contains(&format!("verbatim {verb}")), "README.md does not name `verbatim {verb}`");
+    }
+}
+
+mod bad_samples {
+    use super::*;
+
+    fn modules(source: &str, path: &str) -> Vec<String> {
+        imports_point_down(&File::new(path, source))
+    }
+
+    #[test]
+    fn an_upward_import_is_refused_however_it_is_written() {
+        for source in [
+            "use crate::http::App;",
+            "use crate::{audio, http::{self, App}};",
+            "fn f(app: &crate::http::App) {}",
+            "use super::super::http::App;",
+            "mod tests { use super::super::super::http; }",
+        ] {
+            assert_eq!(modules(source, "model/hub.rs").len(), 1, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_sideways_import_is_refused() {
+        assert_eq!(modules("use crate::text::Token;", "audio/mel.rs").len(), 1);
+        assert_eq!(modules("//! x\nuse crate::nothing;", "unheard_of.rs").len(), 1);
+    }
+
+    #[test]
+    fn downward_imports_comments_strings_and_test_modules_are_not() {
+        let source = r##"
+            // use crate::http;
+            /* crate::http */
+            const A: &str = "crate::http";
+            const B: &str = r#"crate::http"#;
+            fn f<'a>(c: char) -> bool { c == '"' || c == '\'' }
+            use crate::audio::{LogMel, mel};
+            mod tests { use super::*; use super::super::Slot; }
+        "##;
+        assert_eq!(modules(source, "model/hub.rs"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_dependency_away_from_home_is_refused() {
+        let stray = |path: &str, source: &str| dependencies_stay_home(&File::new(path, source)).len();
+        assert_eq!(stray("http/form.rs", "use candle_core::Tensor;"), 1);
+        assert_eq!(stray("http/form.rs", "use {std::fs, candle_core::Tensor};"), 1);
+        assert_eq!(stray("engine/mod.rs", "fn f() -> anyhow::Result<()> { Ok(()) }"), 1);
+        assert_eq!(stray("model/whisper/load.rs", "use candle_core::Tensor;"), 0);
+        assert_eq!(stray("http/form.rs", "use crate::telemetry::metrics; let x = self.tower;"), 0);
+    }
+
+    #[test]
+    fn a_clock_in_a_pure_room_is_refused() {
+        let complaints = |source: &str| pure_rooms_are_pure(&File::new("decoding/rules.rs", source)).len();
+        assert_eq!(complaints("use std::time::{Duration, Instant};"), 1);
+        assert_eq!(complaints("async fn f() {}"), 1);
+        assert_eq!(complaints("use std::time::Duration;"), 0);
+    }
+
+    #[test]
+    fn an_unfit_file_is_refused() {
+        let complaints = |path: &str, source: &str| files_are_well_formed(&File::new(path, source)).len();
+        assert_eq!(complaints("audio/mel.rs", "use std::fs;"), 1);
+        assert_eq!(complaints("audio/utils.rs", "//! Text.\n"), 1);
+        assert_eq!(complaints("audio/mel.rs", &format!("//! Text.\nfn f() {{ {}!(1) }}", "dbg")), 1);
+        assert_eq!(complaints("audio/mel.rs", &format!("//! Text.\n{}", "\n".repeat(LONGEST_FILE))), 1);
+        assert_eq!(complaints("audio/mel.rs", "//! Text.\n"), 0);
+        assert_eq!(unsafe_is_listed(&File::new("audio/mel.rs", "#[allow(unsafe_code)]")).len(), 1);
+        assert_eq!(words_are_fit("a.md", &format!("{}: later", FORBIDDEN_WORDS[0])).len(), 1);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_refused() {
+        let keys = vec!["audio.max_channels".to_owned()];
+        let complaints = |text: &str| named_settings_exist(&File::new("audio/decode.rs", text), &keys).len();
+        assert_eq!(complaints(r#"let a = "limit set by audio.max_chanels";"#), 1);
+        assert_eq!(complaints(r#"let a = "limit set by audio.max_channels";"#), 0);
+    }
+}
