@@ -4,16 +4,16 @@ from .windows import Stage
 
 CURRICULUM = [
     # plain sentences at the frame's beginning: with phonemes and word times to learn from, words come within minutes
-    Stage("speech", steps=750, rate=1e-3),
+    Stage("speech", steps=800, rate=1e-3, until=1e-3, rows=5000),
     # the same anywhere in the frame, with the times at which they begin and end
-    Stage("places", steps=500, rate=1e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, guide=0.4),
-    # a little of everything else, most of it still single sentences: a smaller batch learns more an hour
-    Stage("touch", steps=900, rate=1.4e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, several=0.08, seconds=10, translate=0.12,
-          prompt=0.05, silent=0.03, guide=0.4, phonemes=0.5, rows=4000),
+    Stage("places", steps=500, rate=1e-3, until=1e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, guide=0.4, rows=5000),
+    # a little of everything else, most of it still single sentences
+    Stage("touch", steps=1200, rate=1.4e-3, until=1.4e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, several=0.08, seconds=10,
+          translate=0.12, prompt=0.05, silent=0.03, guide=0.4),
     # several sentences, noise, silence, earlier text, translation
-    Stage("several", steps=900, rate=1.2e-3, anywhere=True, timestamps=0.6, margin=2.5, noisy=0.5, several=0.3, seconds=14, translate=0.3,
-          prompt=0.1, silent=0.05, guide=0.3, phonemes=0.4, rows=5000),
-    # the padded 30-s frame, mixed with cuts, while the rate falls
-    Stage("frame", steps=600, rate=8e-4, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.6, several=0.5, seconds=28, translate=0.35,
-          prompt=0.15, silent=0.08, full=0.4, guide=0.1, phonemes=0.2, rows=9000),
+    Stage("several", steps=1800, rate=1.3e-3, until=6e-4, anywhere=True, timestamps=0.6, margin=2.5, noisy=0.45, several=0.25, seconds=14,
+          translate=0.25, prompt=0.1, silent=0.05, guide=0.2, phonemes=0.4),
+    # the padded 30-s frame, mixed with cuts, while the rate falls to nothing
+    Stage("frame", steps=900, rate=6e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.5, several=0.4, seconds=28,
+          translate=0.3, prompt=0.12, silent=0.07, full=0.35, guide=0.1, phonemes=0.2, rows=9000),
 ]

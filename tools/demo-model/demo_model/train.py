@@ -3,7 +3,6 @@
 import argparse
 import copy
 import json
-import math
 import time
 from pathlib import Path
 
@@ -81,10 +80,9 @@ def groups(trainee):
 
 
 def rate(stage, step, total):
-    """Warm-up at the very start and at each stage's, then a cosine to a tenth within the last stage, constant before."""
+    """A line from the stage's first rate to its last, after a warm-up at the very start and a short one at each stage's."""
     warm = min(1.0, (total + 1) / 150, 0.3 + (step + 1) / 50)
-    fall = 1.0 if stage is not CURRICULUM[-1] else 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
-    return stage.rate * warm * fall
+    return warm * (stage.rate + (stage.until - stage.rate) * step / stage.steps)
 
 
 def flat_gradients(parameters):

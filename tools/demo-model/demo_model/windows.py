@@ -19,7 +19,8 @@ class Stage:
     """One part of the curriculum; shares and probabilities are between 0 and 1."""
     name: str
     steps: int
-    rate: float
+    rate: float                 # learning rate at the stage's beginning
+    until: float                # and at its end
     languages: dict = field(default_factory=lambda: {"en": 0.36, "es": 0.32, "de": 0.32})
     several: float = 0.0        # windows with more than one utterance
     seconds: float = 8.0        # the longest window with several
@@ -33,7 +34,7 @@ class Stage:
     full: float = 0.0           # windows computed over the whole padded frame
     guide: float = 0.3
     phonemes: float = 0.5
-    rows: int = 5000            # mel rows a batch and worker
+    rows: int = 4000            # mel rows a batch and worker
 
 
 class Clips:
