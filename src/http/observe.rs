@@ -140,3 +140,27 @@ impl Drop for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_answered_in_the_usual_shape_and_keeps_its_text_to_itself() {
+        let response = panicked(Box::new("the secret of line 7".to_owned()));
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["x-should-retry"], "false");
+        let outcome = response.extensions().get::<Outcome>().unwrap();
+        assert_eq!((outcome.name, outcome.message.as_str()), ("internal", "internal error"));
+    }
+
+    #[test]
+    fn only_ids_that_are_fit_for_a_log_are_kept() {
+        let with = |id: &str| {
+            let request = Request::builder().header(REQUEST_ID, id).body(axum::body::Body::empty()).unwrap();
+            request_id(&request) == id
+        };
+        assert!(with("visit-7"));
+        assert!(!with("two words") && !with("") && !with(&"x".repeat(129)));
+    }
+}

@@ -91,3 +91,29 @@ async fn the_front_names_the_routes() {
         assert!(text.contains(route), "{route}");
     }
 }
+
+/// Load balancers may speak HTTP/2 without TLS. Spelled out by hand: the client of the other tests does not.
+#[tokio::test]
+async fn http_2_is_understood_as_well() {
+    use tokio::io::AsyncReadExt;
+
+    let server = start(Behaviour::default()).await;
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS, empty; HEADERS of stream 1, complete: GET / over http, authority "x".
+    request.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    request.extend([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x86, 0x41, 1, b'x']);
+    let mut stream = server.raw(&request).await;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        const HEADERS: u8 = 1;
+        if head[3] == HEADERS {
+            // Entry 8 of HPACK's static table is ":status: 200". A table size update (001.....) may stand before it.
+            let first = payload.iter().find(|byte| **byte >> 5 != 1);
+            assert_eq!(first, Some(&0x88));
+            return;
+        }
+    }
+}
