@@ -39,7 +39,9 @@ fn bytes(clip: &Clip) -> Bytes {
 /// Words without case and punctuation, as word error rates are counted.
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace()
-        .map(|word| word.chars().filter(|c| c.is_alphanumeric() || *c == '\'').collect::<String>().to_lowercase())
+        .map(|word| {
+            word.chars().filter(|c| c.is_alphanumeric() || *c == '\'').collect::<String>().to_lowercase()
+        })
         .filter(|word| !word.is_empty())
         .collect()
 }
@@ -136,7 +138,8 @@ async fn spanish_and_german_are_translated_to_english() {
 async fn silence_gives_no_text() {
     let (transcriber, _worker) = demo::transcriber();
     let samples = vec![0u8; 2 * 16_000 * 8];
-    let mut wav = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
+    let mut wav =
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
     wav.extend((samples.len() as u32).to_le_bytes());
     wav.extend(samples);
     let transcript = transcriber.transcribe(wav.into(), &Options::default()).await.unwrap();

@@ -73,7 +73,8 @@ impl Common {
 
     fn config(&self, flags: &Overrides) -> Result<Config, Failure> {
         // Variables that are not text cannot be ours.
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(self.config.as_deref(), variables, flags).map_err(Failure::settings)
     }
 }

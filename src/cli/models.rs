@@ -39,7 +39,8 @@ pub fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
         Source::Hub(id) => {
             let request = config.model.request(id).map_err(Failure::settings)?;
             let mut bars = Download::new();
-            let fetched = hub::fetch(&request, &mut |progress| bars.on(progress)).map_err(Failure::settings)?;
+            let fetched =
+                hub::fetch(&request, &mut |progress| bars.on(progress)).map_err(Failure::settings)?;
             if let Some(note) = &fetched.note {
                 tracing::warn!("nothing was fetched, the cache has the model: {note}");
             }

@@ -26,7 +26,9 @@ impl Download {
 
     pub fn on(&mut self, progress: Progress<'_>) {
         match (&mut self.bar, progress) {
-            (None, Progress::File { name, bytes }) => tracing::info!("downloading {name}, {}", HumanBytes(bytes)),
+            (None, Progress::File { name, bytes }) => {
+                tracing::info!("downloading {name}, {}", HumanBytes(bytes))
+            }
             (None, _) => {}
             (Some(bar), Progress::File { name, bytes }) => {
                 // The client announces a file again for each connection it takes up.

@@ -65,7 +65,8 @@ fn temperature(text: &str) -> Result<f32, String> {
 
 impl Args {
     fn options(&self) -> Result<Options, Failure> {
-        let unknown = |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
+        let unknown =
+            |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
         let parse = |text: &String| language::parse(text).ok_or_else(|| unknown(text));
         Ok(Options {
             task: self.task,
@@ -92,7 +93,12 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     exit
 }
 
-async fn transcribe_all(args: &Args, options: Options, output: Output, loaded: Loaded) -> Result<Exit, Failure> {
+async fn transcribe_all(
+    args: &Args,
+    options: Options,
+    output: Output,
+    loaded: Loaded,
+) -> Result<Exit, Failure> {
     let Loaded { transcriber, mut worker } = loaded;
     let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let bar = Files::new(args.files.len());

@@ -101,7 +101,7 @@ impl Rules {
             (true, false) => forbid.push(0..end_of_text),
             (false, _) => {}
         }
-        if let Some(latest) = sampled.iter().copied().filter(|token| is_timestamp(token)).next_back() {
+        if let Some(latest) = sampled.iter().copied().rfind(is_timestamp) {
             // Time never runs back, and a segment is longer than nothing; the next one may open where this closed.
             let opens = last && !last_but_one;
             forbid.push(begin..if opens { latest } else { latest + 1 });

@@ -38,14 +38,14 @@ impl<T> Scheduler<T> {
         self.slots.iter().flatten().count()
     }
 
-    /// Gives the sequence the lowest free slot, so that busy slots stay together; hands it back where none is free.
-    pub fn admit(&mut self, sequence: Sequence, owner: T) -> Result<Slot, (Sequence, T)> {
+    /// Gives the sequence the lowest free slot, so that busy slots stay together; hands its owner back where none is free.
+    pub fn admit(&mut self, sequence: Sequence, owner: T) -> Result<Slot, T> {
         match self.slots.iter().position(Option::is_none) {
             Some(index) => {
                 self.slots[index] = Some((sequence, owner));
                 Ok(Slot(index))
             }
-            None => Err((sequence, owner)),
+            None => Err(owner),
         }
     }
 

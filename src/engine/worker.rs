@@ -102,7 +102,7 @@ impl Device<'_> {
             batch_size: 0,
         };
         metrics::queue_wait(owner.queue);
-        if let Err((_, owner)) = self.scheduler.admit(job.sequence, owner) {
+        if let Err(owner) = self.scheduler.admit(job.sequence, owner) {
             // `refill` asks for room first; if that ever breaks, the caller must still be answered.
             let _ = owner.reply.send(Err(EngineError::Lost("a window was taken without a slot".to_owned())));
         }

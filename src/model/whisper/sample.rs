@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_likeliest_allowed_token_comes_with_its_probability_among_the_allowed() {
-        let constraint = Constraint { suppress: [2].into(), forbid: vec![3..9], ..Default::default() };
+        let constraint = Constraint { suppress: [2].into(), forbid: vec![3..4, 3..9], ..Default::default() };
         let mut logits = [0.0, 0.0, 5.0, 9.0];
         let sample = sample(&mut logits, &step(constraint, 0.0)).unwrap();
         assert_eq!(sample.token, 0);
