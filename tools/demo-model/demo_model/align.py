@@ -43,7 +43,7 @@ def word_times(weights, owners):
 @torch.no_grad()
 def attention(model, tokenizer, samples, label):
     """[layers, heads, text tokens + 1, frames] of one clip in a full window, and the word of each token."""
-    encoded = model.encoder(torch.from_numpy(features.window(samples))[None])
+    encoded, _ = model.encoder(torch.from_numpy(features.window(samples))[None])
     ids, owners = tokens.words_to_tokens(tokenizer, label["text"])
     head = [tokens.SOT, tokens.LANGUAGE[label["language"]], tokens.TRANSCRIBE, tokens.NO_TIMESTAMPS]
     kept = model.decoder(torch.tensor([head + ids + [tokens.EOT]]), encoded, keep_weights=range(model.shape.decoder_layers))[1]

@@ -11,9 +11,9 @@ CURRICULUM = [
     Stage("touch", steps=1200, rate=1.4e-3, until=1.4e-3, anywhere=True, timestamps=0.6, margin=1.2, noisy=0.3, several=0.08, seconds=10,
           translate=0.12, prompt=0.05, silent=0.03, guide=0.4),
     # several sentences, noise, silence, earlier text, translation
-    Stage("several", steps=2400, rate=1.3e-3, until=5e-4, anywhere=True, timestamps=0.6, margin=2.5, noisy=0.45, several=0.25, seconds=14,
+    Stage("several", steps=2300, rate=1.3e-3, until=5e-4, anywhere=True, timestamps=0.6, margin=2.5, noisy=0.45, several=0.25, seconds=14,
           translate=0.25, prompt=0.1, silent=0.05, guide=0.2, phonemes=0.4),
-    # the padded 30-s frame, mixed with cuts, while the rate falls to nothing
-    Stage("frame", steps=1000, rate=5e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.5, several=0.4, seconds=28,
-          translate=0.3, prompt=0.12, silent=0.07, full=0.35, guide=0.1, phonemes=0.2, rows=9000),
+    # the 30-s frame, nearly always with a sample in place of its silent remainder, while the rate falls to nothing
+    Stage("frame", steps=2200, rate=6e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.45, several=0.3, seconds=20,
+          translate=0.28, prompt=0.1, silent=0.06, full=0.01, rest=0.9, guide=0.1, phonemes=0.25),
 ]

@@ -44,7 +44,7 @@ def timestamp_rules(logits, rows, first_limit):
 @torch.no_grad()
 def decode(model, settings, mel, languages=None, translate=False, timestamps=True, prompt=(), limit=224):
     """A dictionary a window: "tokens", "language", "no_speech"."""
-    encoded = model.encoder(mel)
+    encoded, _ = model.encoder(mel)
     memory = [layer.encoder_attn.keys_values(encoded) for layer in model.decoder.layers]
     count = len(mel)
     start = model.decoder(torch.full((count, 1), tokens.SOT), memory)[0][:, 0].float()

@@ -42,14 +42,15 @@ class Attention(nn.Module):
     def keys_values(self, memory):
         return self.split(self.k_proj(memory)), self.split(self.v_proj(memory))
 
-    def forward(self, x, memory=None, causal=False, keep_weights=False):
-        """Attends to memory (itself when none is given), which may come as the keys and values made from it before."""
+    def forward(self, x, memory=None, causal=False, keep_weights=False, bias=None):
+        """Attends to memory (itself when none is given), which may come as the keys and values made from it before; bias is a row a key."""
         q = self.split(self.q_proj(x))
         k, v = memory if isinstance(memory, tuple) else self.keys_values(x if memory is None else memory)
         weights = None
         # written out, it also takes half the time of the fused form on a processor, unless the rows are long
-        if keep_weights or (not causal and self.training and k.shape[2] < 800):
-            weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+        if keep_weights or bias is not None or (not causal and self.training and k.shape[2] < 800):
+            scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+            weights = (scores if bias is None else scores + bias[:, None, None].to(scores.dtype)).softmax(-1)
             mixed = weights @ v
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
@@ -63,8 +64,8 @@ class EncoderLayer(nn.Module):
         self.self_attn_layer_norm, self.final_layer_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x):
-        x = x + self.self_attn(self.self_attn_layer_norm(x))[0]
+    def forward(self, x, bias):
+        x = x + self.self_attn(self.self_attn_layer_norm(x), bias=bias)[0]
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
 
 
@@ -75,9 +76,9 @@ class DecoderLayer(nn.Module):
         self.self_attn_layer_norm, self.encoder_attn_layer_norm, self.final_layer_norm = (nn.LayerNorm(width) for _ in range(3))
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, x, memory, keep_weights):
+    def forward(self, x, memory, keep_weights, bias):
         x = x + self.self_attn(self.self_attn_layer_norm(x), causal=True)[0]
-        crossed, weights = self.encoder_attn(self.encoder_attn_layer_norm(x), memory, keep_weights=keep_weights)
+        crossed, weights = self.encoder_attn(self.encoder_attn_layer_norm(x), memory, keep_weights=keep_weights, bias=bias)
         x = x + crossed
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))), weights
 
@@ -92,16 +93,26 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(shape.width, shape.heads) for _ in range(shape.encoder_layers))
         self.layer_norm = nn.LayerNorm(shape.width)
 
-    def forward(self, mel, offsets=None):
-        """mel [batch, 80, frames] is a cut of the 30-s window that begins at 20-ms position offsets[batch]."""
+    def forward(self, mel, offsets=None, rest=None):
+        """Encodes mel [batch, 80, frames], a cut of the 30-s window that begins at 20-ms position offsets[batch].
+
+        rest stands in for the silent remainder of the frame: "floor" [batch], its mel value, "positions" [batch, some], a sample of its
+        positions, and "bias" [batch], the logarithm of how many positions each of these stands for. Then the second result is the
+        attention bias of every position, else None.
+        """
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
-        positions = torch.arange(x.shape[1], device=x.device)[None, :]
+        positions, bias = torch.arange(x.shape[1], device=x.device)[None, :], None
         if offsets is not None:
             positions = positions + offsets[:, None]
         x = x + self.embed_positions.weight[positions].to(x.dtype)
+        if rest is not None:
+            silent = rest["floor"][:, None, None].to(mel.dtype).expand(-1, mel.shape[1], 10)
+            silent = F.gelu(self.conv2(F.gelu(self.conv1(silent)))).transpose(1, 2)[:, 2:3]
+            bias = torch.cat([torch.zeros_like(x[:, :, 0], dtype=torch.float32), rest["bias"][:, None].expand_as(rest["positions"])], 1)
+            x = torch.cat([x, silent + self.embed_positions.weight[rest["positions"]].to(x.dtype)], 1)
         for layer in self.layers:
-            x = layer(x)
-        return self.layer_norm(x)
+            x = layer(x, bias)
+        return self.layer_norm(x), bias
 
 
 class Decoder(nn.Module):
@@ -112,7 +123,7 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(shape.width, shape.heads) for _ in range(shape.decoder_layers))
         self.layer_norm = nn.LayerNorm(shape.width)
 
-    def forward(self, ids, memory, shifts=None, keep_weights=()):
+    def forward(self, ids, memory, shifts=None, keep_weights=(), bias=None):
         """Logits, and the cross-attention weights of the layers named in keep_weights."""
         positions = torch.arange(ids.shape[1], device=ids.device)[None, :]
         if shifts is not None:
@@ -120,7 +131,7 @@ class Decoder(nn.Module):
         x = self.embed_tokens(ids) + self.embed_positions(positions)
         kept = {}
         for number, layer in enumerate(self.layers):
-            x, kept[number] = layer(x, memory[number] if isinstance(memory, list) else memory, number in keep_weights)
+            x, kept[number] = layer(x, memory[number] if isinstance(memory, list) else memory, number in keep_weights, bias)
         return F.linear(self.layer_norm(x), self.embed_tokens.weight), kept
 
 

@@ -63,11 +63,12 @@ def guide_loss(kept, spans):
 
 
 def losses(trainee, batch, stage):
-    memory = trainee.whisper.encoder(batch["mel"], batch["offsets"])
+    rest = {name: batch[f"rest_{name}"] for name in ("floor", "positions", "bias")} if "rest_bias" in batch else None
+    memory, bias = trainee.whisper.encoder(batch["mel"], batch["offsets"], rest)
     guided = tuple(GUIDED) if stage.guide else ()
-    logits, kept = trainee.whisper.decoder(batch["ids"], memory, batch["shifts"], guided)
+    logits, kept = trainee.whisper.decoder(batch["ids"], memory, batch["shifts"], guided, bias)
     text, right = token_loss(logits, batch["targets"])
-    frames = F.cross_entropy(trainee.phoneme_head(memory).float().flatten(0, 1), batch["phonemes"].flatten()) if stage.phonemes else text * 0
+    frames = F.cross_entropy(trainee.phoneme_head(memory[:, :batch["phonemes"].shape[1]]).float().flatten(0, 1), batch["phonemes"].flatten()) if stage.phonemes else text * 0
     guide = guide_loss(kept, batch["spans"]) if stage.guide else text * 0
     return text + stage.phonemes * frames + stage.guide * guide, (text.item(), right.item(), frames.item(), guide.item())
 

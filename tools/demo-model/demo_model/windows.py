@@ -32,6 +32,7 @@ class Stage:
     prompt: float = 0.0
     silent: float = 0.0
     full: float = 0.0           # windows computed over the whole padded frame
+    rest: float = 0.0           # batches whose silent remainder of the frame is stood in for by a sample
     guide: float = 0.3
     phonemes: float = 0.5
     rows: int = 4000            # mel rows a batch and worker
@@ -227,7 +228,22 @@ class Maker:
                 current.append(item)
             batches.append(current)
             for i in self.rng.permutation(len(batches)):
-                yield self.collated(batches[i])
+                batch = self.collated(batches[i])
+                if self.rng.random() < stage.rest:
+                    self.add_rest(batch)
+                yield batch
+
+    def add_rest(self, batch, sample=48):
+        """The silent remainder of the 30-s frame, as a sample of its positions that each stand for several: see model.Encoder."""
+        length = batch["mel"].shape[2] // STEP
+        remaining = 1500 - length
+        if remaining < 2 * sample:
+            return
+        drawn = ((np.arange(sample) + self.rng.random((len(batch["mel"]), sample))) * remaining / sample).astype(np.int64)
+        drawn += np.where(drawn >= batch["offsets"][:, None], length, 0)
+        batch["rest_positions"] = drawn
+        batch["rest_bias"] = np.full(len(drawn), np.log(remaining / sample), np.float32)
+        batch["rest_floor"] = np.maximum(batch["mel"].max((1, 2)) - 2, -1.5).astype(np.float32)
 
     def collated(self, items):
         """Arrays padded to the longest: silence for mel rows, the end token for ids."""
