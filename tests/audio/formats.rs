@@ -63,8 +63,10 @@ const DELAYED: [(&str, f64, f64); 17] = [
 /// The highest correlation of `got` with `want` over delays of up to `most` samples, and that delay.
 fn best_fit(want: &[f32], got: &[f32], most: usize) -> (f64, usize) {
     let fit = |delay: usize| {
-        let pairs = want.iter().zip(&got[delay.min(got.len())..]).map(|(&a, &b)| (f64::from(a), f64::from(b)));
-        let (ab, aa, bb) = pairs.fold((0.0, 0.0, 0.0), |(ab, aa, bb), (a, b)| (ab + a * b, aa + a * a, bb + b * b));
+        let pairs =
+            want.iter().zip(&got[delay.min(got.len())..]).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+        let (ab, aa, bb) =
+            pairs.fold((0.0, 0.0, 0.0), |(ab, aa, bb), (a, b)| (ab + a * b, aa + a * a, bb + b * b));
         ab / (aa * bb).sqrt().max(1e-9)
     };
     (0..=most).map(|delay| (fit(delay), delay)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
@@ -90,15 +92,19 @@ fn check(name: &str, seconds: f64, least: f64, slack: f64) -> Result<(), String>
 
 #[test]
 fn every_format_decodes_to_the_same_sound_in_its_place() {
-    let wrong: Vec<_> =
-        IN_PLACE.iter().filter_map(|&(name, seconds, least)| check(name, seconds, least, 0.0).err()).collect();
+    let wrong: Vec<_> = IN_PLACE
+        .iter()
+        .filter_map(|&(name, seconds, least)| check(name, seconds, least, 0.0).err())
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn formats_that_hide_their_delay_decode_to_the_same_sound_a_little_later() {
-    let wrong: Vec<_> =
-        DELAYED.iter().filter_map(|&(name, seconds, least)| check(name, seconds, least, 0.13).err()).collect();
+    let wrong: Vec<_> = DELAYED
+        .iter()
+        .filter_map(|&(name, seconds, least)| check(name, seconds, least, 0.13).err())
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

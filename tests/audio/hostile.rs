@@ -52,7 +52,11 @@ fn survive(bytes: Vec<u8>, what: &str) {
     match decode(bytes.into(), &tight()) {
         Ok(decoded) => {
             let samples = decoded.pcm.samples();
-            assert!(samples.len() <= 120 * 16_000 && !samples.is_empty(), "{what}: {} samples", samples.len());
+            assert!(
+                samples.len() <= 120 * 16_000 && !samples.is_empty(),
+                "{what}: {} samples",
+                samples.len()
+            );
             assert!(samples.iter().all(|sample| (-1.0..=1.0).contains(sample)), "{what}");
         }
         Err(error) => {
@@ -73,7 +77,9 @@ fn setting_of(result: Result<verbatim::audio::Decoded, AudioError>) -> &'static 
 fn files_cut_anywhere_are_survived() {
     for name in SEEDS {
         let whole = fixture(name);
-        for cut in (0..64).map(|point| point.min(whole.len())).chain((1..24).map(|part| whole.len() * part / 24)) {
+        for cut in
+            (0..64).map(|point| point.min(whole.len())).chain((1..24).map(|part| whole.len() * part / 24))
+        {
             survive(whole[..cut].to_vec(), &format!("{name} cut at {cut}"));
         }
     }

@@ -31,9 +31,13 @@ fn a_file_cut_off_in_its_second_half_gives_its_first_and_says_so() {
             let cut = whole[..whole.len() * percent / 100].to_vec();
             let decoded = read(cut).unwrap_or_else(|error| panic!("{name} at {percent} %: {error}"));
             let heard = decoded.pcm.duration();
-            let incomplete = decoded.incomplete.unwrap_or_else(|| panic!("{name} at {percent} %: passed off as whole"));
+            let incomplete =
+                decoded.incomplete.unwrap_or_else(|| panic!("{name} at {percent} %: passed off as whole"));
             assert!(heard < full && heard > full / 4, "{name} at {percent} %: {heard:?} of {full:?}");
-            assert!(incomplete.at.abs_diff(heard) < Duration::from_millis(1), "{name}: {incomplete:?}, heard {heard:?}");
+            assert!(
+                incomplete.at.abs_diff(heard) < Duration::from_millis(1),
+                "{name}: {incomplete:?}, heard {heard:?}"
+            );
             assert!(incomplete.expected.is_none_or(|expected| expected > heard), "{name}: {incomplete:?}");
             assert!(incomplete.reason.contains(" s"), "{name}: {}", incomplete.reason);
         }
@@ -64,18 +68,23 @@ fn packets_damaged_in_the_middle_are_counted_and_keep_their_time() {
     file[middle..middle + 40].iter_mut().for_each(|byte| *byte ^= 0x55);
     let decoded = read(file).unwrap();
     let incomplete = decoded.incomplete.expect("damage in the middle is told");
-    assert!(incomplete.at > Duration::from_millis(500) && incomplete.at < Duration::from_millis(1900), "{incomplete:?}");
+    assert!(
+        incomplete.at > Duration::from_millis(500) && incomplete.at < Duration::from_millis(1900),
+        "{incomplete:?}"
+    );
 }
 
 #[test]
 fn opus_packets_that_are_none_count_as_silence() {
     let mut file = fixture("opus.webm");
-    // Every simple block of track 1 without lacing: 0xa3, size, 0x81, time, flags. Code 3 with no frame count is invalid.
+    // Short simple blocks of track 1 without lacing: 0xa3, size, 0x81, time, flags. An Opus packet of no frames is invalid.
     let blocks: Vec<usize> = (0..file.len() - 8)
-        .filter(|&at| file[at] == 0xa3 && file[at + 1] & 0x80 != 0 && file[at + 2] == 0x81 && file[at + 5] == 0x80)
+        .filter(|&at| {
+            file[at] == 0xa3 && file[at + 1] & 0x80 != 0 && file[at + 2] == 0x81 && file[at + 5] == 0x80
+        })
         .collect();
-    assert!(blocks.len() > 50, "{} blocks", blocks.len());
-    for block in &blocks[40..44] {
+    assert!(blocks.len() > 30, "{} blocks", blocks.len());
+    for block in &blocks[20..24] {
         file[block + 6] = 0xff;
         file[block + 7] = 0x00;
     }
@@ -83,7 +92,11 @@ fn opus_packets_that_are_none_count_as_silence() {
     let decoded = read(file).unwrap();
     let incomplete = decoded.incomplete.expect("lost packets are told");
     assert!(incomplete.reason.starts_with("4 packets"), "{}", incomplete.reason);
-    assert!(decoded.pcm.duration().abs_diff(whole) < Duration::from_millis(100), "{:?}", decoded.pcm.duration());
+    assert!(
+        decoded.pcm.duration().abs_diff(whole) < Duration::from_millis(100),
+        "{:?}",
+        decoded.pcm.duration()
+    );
 }
 
 #[test]

@@ -34,7 +34,10 @@ fn read(bytes: impl Into<Bytes>) -> Result<Decoded, AudioError> {
 fn reference() -> Vec<f32> {
     let file = fixture("reference.wav");
     let data = file.windows(4).position(|word| word == b"data").unwrap() + 8;
-    file[data..].chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0).collect()
+    file[data..]
+        .chunks_exact(2)
+        .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
+        .collect()
 }
 
 /// A WAV of 16-bit samples.
@@ -45,7 +48,7 @@ fn wav(rate: u32, channels: u16, samples: &[i16]) -> Vec<u8> {
 
 /// A WAV around `data`; `format`: 1 integers, 3 floats.
 fn wav_of(format: u16, rate: u32, channels: u16, bits: u16, data: &[u8]) -> Vec<u8> {
-    let frame = channels * bits / 8;
+    let frame = channels.wrapping_mul(bits) / 8;
     let mut file = b"RIFF".to_vec();
     file.extend((36 + data.len() as u32).to_le_bytes());
     file.extend(b"WAVEfmt \x10\0\0\0");

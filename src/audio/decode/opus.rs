@@ -55,33 +55,22 @@ impl OpusHead {
     /// `None` where `header` is no `OpusHead` that RFC 7845 allows.
     pub(super) fn parse(header: &[u8]) -> Option<Self> {
         let fields = header.strip_prefix(b"OpusHead")?;
-        let &[
-            _version,
-            channels,
-            skip_low,
-            skip_high,
-            _,
-            _,
-            _,
-            _,
-            gain_low,
-            gain_high,
-            family,
-            ref table @ ..,
-        ] = fields
-        else {
-            return None;
-        };
+        let (&[version, channels, skip_0, skip_1, _, _, _, _, gain_0, gain_1, family], table) =
+            fields.split_first_chunk()?;
         let surround = match (family, channels) {
             (_, 0) => return None,
             (0, 1 | 2) => None,
             (0, _) => return None,
             _ => Some(Surround::parse(family, usize::from(channels), table)?),
         };
-        // Q7.8 decibels.
-        let gain = f32::from(i16::from_le_bytes([gain_low, gain_high])) / 256.0;
-        let pre_skip = u32::from(u16::from_le_bytes([skip_low, skip_high]));
-        Some(OpusHead { channels: channels.into(), pre_skip, gain: 10f32.powf(gain / 20.0), surround })
+        // MP4 writes the same fields with version 0, and big-endian, as all it writes.
+        let (skip, gain) = match version {
+            0 => (u16::from_be_bytes([skip_0, skip_1]), i16::from_be_bytes([gain_0, gain_1])),
+            _ => (u16::from_le_bytes([skip_0, skip_1]), i16::from_le_bytes([gain_0, gain_1])),
+        };
+        // Decibels in Q7.8.
+        let gain = 10f32.powf(f32::from(gain) / 256.0 / 20.0);
+        Some(OpusHead { channels: channels.into(), pre_skip: skip.into(), gain, surround })
     }
 
     fn layout(&self) -> Channels {
@@ -228,6 +217,13 @@ mod tests {
         // 0x0600 is 6 dB.
         assert!((head.gain - 1.995).abs() < 1e-3);
         assert!(head.surround.is_none());
+    }
+
+    #[test]
+    fn the_header_of_an_mp4_is_big_endian() {
+        let head = OpusHead::parse(b"OpusHead\x00\x02\x01\x38\x00\x00\xbb\x80\xfa\x00\x00").unwrap();
+        assert_eq!(head.pre_skip, 312);
+        assert!((head.gain - 0.501).abs() < 1e-3);
     }
 
     #[test]
