@@ -2,6 +2,7 @@
 
 mod aac;
 mod heard;
+mod mend;
 mod mix;
 mod opus;
 mod promise;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::FormatOptions;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MP3, FORMAT_ID_WAVE};
+use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MKV, FORMAT_ID_MP3, FORMAT_ID_WAVE};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
@@ -70,10 +71,10 @@ pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
             fault: Some("is malformed".to_owned()),
         })
     })?;
-    if heard.decoded == 0 {
+    if heard.decoded == 0 || heard.is_empty() {
         return Err(match (ending.fault, heard.lost) {
             (Some(fault), _) => AudioError::Damaged(format!("it {fault}")),
-            (None, 0) if ending.promise.length.is_none() => {
+            (None, 0) if heard.decoded > 0 || ending.promise.length.is_none() => {
                 AudioError::Unsupported("the file is well-formed but holds no audio samples".to_owned())
             }
             (None, 0) => AudioError::Damaged("it ends where its audio should begin".to_owned()),
@@ -97,7 +98,7 @@ struct Ending {
 fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, AudioError> {
     let clock = Clock::start(limits);
     let source = Source::new(bytes.clone(), clock.deadline);
-    let open_ended = source.is_open_ended();
+    let extent = source.extent();
     let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let probed = symphonia::default::get_probe().probe(
         &Hint::new(),
@@ -108,11 +109,12 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     clock.check()?;
     let mut reader = probed.map_err(unreadable)?;
     let mut track = Track::open(reader.as_ref(), limits)?;
-    let promise = Promise::of(reader.as_ref(), track.id, &bytes, open_ended);
+    let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent);
     let format = reader.format_info().format;
 
     let mut reached = Duration::ZERO;
     let mut framed = 0;
+    let mut last: Box<[u8]> = Box::default();
     let fault = loop {
         let next = reader.next_packet();
         clock.check()?;
@@ -126,6 +128,7 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
                 if promise.by_clock {
                     reached = reached.max(track.start_of(&packet) + (heard.now() - before));
                 }
+                last = packet.data;
             }
             Ok(None) => break None,
             // A chained Ogg file: another stream begins, maybe of another rate.
@@ -135,6 +138,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             }
             // WAV ends where the bytes end; whether that is too early, the promise tells.
             Err(Error::IoError(_)) if format == FORMAT_ID_WAVE => break None,
+            // So does a live recording in Matroska, whose clusters have no size.
+            Err(Error::IoError(_)) if format == FORMAT_ID_MKV && ends_with(&bytes, &last) => break None,
             Err(Error::IoError(_)) => break Some("ends in the middle of its audio".to_owned()),
             Err(error) => break Some(format!("cannot be read further ({})", without_crate(&error))),
         }
@@ -148,6 +153,12 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     }
     let reached = if promise.by_clock { reached } else { heard.now() };
     Ok(Ending { reached, promise, fault })
+}
+
+/// Whether nothing but a few bytes of padding and the like follows the last packet.
+fn ends_with(file: &[u8], packet: &[u8]) -> bool {
+    let tail = &file[file.len().saturating_sub(packet.len() + 32)..];
+    !packet.is_empty() && tail.windows(packet.len()).any(|window| window == packet)
 }
 
 /// What is missing of the file, in one sentence, or `None` where all of it was heard.
@@ -166,12 +177,12 @@ fn shortfall(heard: &Heard<'_>, ending: &Ending) -> Option<Incomplete> {
             (end, format!("the file ends at {}{announced}", seconds(end)))
         }
         (_, Some(first)) => {
-            let lost = heard.lost;
-            let packets = if lost == 1 { "packet" } else { "packets" };
-            let reason = format!(
-                "{lost} {packets} from {} on could not be decoded and count as silence",
-                seconds(first)
-            );
+            let (lost, its) = match heard.lost {
+                1 => ("1 packet".to_owned(), "its"),
+                lost => (format!("{lost} packets"), "their"),
+            };
+            let from = seconds(first);
+            let reason = format!("{lost} from {from} on could not be decoded; silence stands in {its} place");
             (first, reason)
         }
         _ => return None,

@@ -32,8 +32,12 @@ impl Resampler {
         let fft = match rate {
             SAMPLE_RATE => None,
             _ => {
+                // Blocks come in whole periods of the two rates. An even number of them puts the middle of the filter on a
+                // sample; between two samples, rubato's delay is off by half of one.
+                let periods = 2 * rate / greatest_common_divisor(rate, SAMPLE_RATE);
+                let block = BLOCK.next_multiple_of(periods.max(1));
                 let window = WindowFunction::BlackmanHarris2;
-                let fft = Fft::new_custom(rate, SAMPLE_RATE, BLOCK, 1, 1, window, FixedSync::Both);
+                let fft = Fft::new_custom(rate, SAMPLE_RATE, block, 1, 1, window, FixedSync::Both);
                 Some(fft.map_err(|error| error.to_string())?)
             }
         };
@@ -91,6 +95,10 @@ impl Resampler {
         self.waiting.drain(..used);
         Ok(())
     }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use crate::audio::{AudioError, Pcm, SAMPLE_RATE, duration_of};
 const MOST_CHANNELS: usize = 32;
 /// Rates outside are forged: the highest in use is 768 kHz, and a low one makes long silence of few bytes.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
-/// Silence that stands for one packet that could not be decoded is at most this long; real packets are shorter.
-const LONGEST_PACKET: Duration = Duration::from_secs(1);
 
 /// What has been heard so far.
 pub(super) struct Heard<'a> {
@@ -94,15 +92,13 @@ impl<'a> Heard<'a> {
         self.check_size()
     }
 
-    /// Notes a packet that could not be decoded. Silence of its length takes its place, so that what follows keeps its
-    /// time.
+    /// Notes a stretch that could not be decoded. Silence takes its place, so that what follows keeps its time.
     ///
     /// # Errors
     /// `TooLarge` where a limit is passed.
     pub(super) fn miss(&mut self, length: Duration) -> Result<(), AudioError> {
         self.lost += 1;
         self.first_lost.get_or_insert(self.now());
-        let length = length.min(LONGEST_PACKET);
         match &mut self.stream {
             Some(stream) => {
                 self.mono.clear();
@@ -122,6 +118,11 @@ impl<'a> Heard<'a> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether there is not one sample, once flushed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty()
     }
 
     /// All of it, each sample in -1..=1 as 16-bit audio would have it: filters overshoot, and floats may hold more.

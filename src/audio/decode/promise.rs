@@ -9,12 +9,13 @@ use symphonia::core::formats::well_known::{
 };
 use symphonia::core::units::Duration as Ticks;
 
+use super::mend::Extent;
 use super::opus::OpusHead;
 use super::track::ticks_to_time;
 
 /// Uncompressed and lossless audio is there to the sample. The tolerance is for writers who count the bytes of a
 /// trailing chunk as audio.
-const EXACT: Duration = Duration::from_millis(50);
+const EXACT: Duration = Duration::from_millis(10);
 /// Lossy formats round to packets (Opus: up to 120 ms) and count or leave out the encoder's delay (AAC: 2,112 samples, at
 /// 22 kHz 96 ms; MP3: 1,105 and a frame).
 const PACKETS: Duration = Duration::from_millis(200);
@@ -33,8 +34,8 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// `file`: the upload. `open_ended`: its size fields are placeholders.
-    pub(super) fn of(reader: &dyn FormatReader, track_id: u32, file: &[u8], open_ended: bool) -> Self {
+    /// `file`: the upload. `extent`: what its own sizes are worth.
+    pub(super) fn of(reader: &dyn FormatReader, track_id: u32, file: &[u8], extent: Extent) -> Self {
         let Some(track) = reader.tracks().iter().find(|track| track.id == track_id) else {
             return Promise::default();
         };
@@ -42,7 +43,7 @@ impl Promise {
             track.duration.map(|ticks| ticks_to_time(ticks, track.time_base)).filter(|it| !it.is_zero());
         let promise = |length, tolerance| Promise { length, tolerance, by_clock: false };
         match reader.format_info().format {
-            FORMAT_ID_WAVE if open_ended => Promise::default(),
+            FORMAT_ID_WAVE if extent == Extent::Open => Promise::default(),
             FORMAT_ID_WAVE | FORMAT_ID_FLAC => promise(length, EXACT),
             FORMAT_ID_ISOMP4 => promise(length, PACKETS),
             // Without such a header symphonia guesses from the first frames.

@@ -10,10 +10,10 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::{Error, Result as SymphoniaResult};
-use symphonia::core::formats::well_known::FORMAT_ID_MP3;
+use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatId, FormatReader, Track as ContainerTrack, TrackFlags, TrackType};
 use symphonia::core::packet::Packet;
-use symphonia::core::units::{Duration as Ticks, TimeBase};
+use symphonia::core::units::{Duration as Ticks, TimeBase, Timestamp};
 
 use super::heard::{Heard, check_shape};
 use super::opus::{self, Opus, OpusHead};
@@ -23,6 +23,11 @@ use crate::audio::AudioError;
 /// symphonia's decoders allocate a packet's frames times its channels before they see a packet; beyond this many
 /// samples the header is forged (the largest honest ones are FLAC's 65,535 frames).
 const MOST_SAMPLES_PER_PACKET: u64 = 8 << 20;
+
+/// Silence that stands for one packet is at most this long; real packets are shorter.
+const LONGEST_PACKET: Duration = Duration::from_secs(1);
+/// The same for a hole in a file: longer ones are not filled, a forged clock must not make hours of nothing.
+const LONGEST_HOLE: Duration = Duration::from_secs(30);
 
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut registry = CodecRegistry::new();
@@ -43,6 +48,8 @@ pub(super) struct Track {
     frames: Option<(u64, u64)>,
     /// Frames decoded so far, those dropped at the start left out.
     given: u64,
+    /// Where the packet before ended, by the container's clock.
+    end: Option<Timestamp>,
 }
 
 impl Track {
@@ -84,7 +91,16 @@ impl Track {
         let pre_skip =
             head.filter(|_| params.codec == CODEC_ID_OPUS).map_or(0, |head| u64::from(head.pre_skip));
         let frames = track.num_frames.zip(track.padding.map(u64::from));
-        Ok(Track { id: track.id, decoder, time_base: track.time_base, format, pre_skip, frames, given: 0 })
+        Ok(Track {
+            id: track.id,
+            decoder,
+            time_base: track.time_base,
+            format,
+            pre_skip,
+            frames,
+            given: 0,
+            end: None,
+        })
     }
 
     /// Decodes one packet into `heard`. A packet that cannot be decoded is noted there, and is no error.
@@ -92,6 +108,10 @@ impl Track {
     /// # Errors
     /// As `Heard::take`.
     pub(super) fn decode(&mut self, packet: &Packet, heard: &mut Heard<'_>) -> Result<(), AudioError> {
+        let hole = self.hole_before(packet);
+        if !hole.is_zero() {
+            heard.miss(hole.min(LONGEST_HOLE))?;
+        }
         let missed = match self.decoder.decode(packet) {
             Ok(audio) if audio.frames() == 0 => None,
             Ok(audio) => {
@@ -107,7 +127,7 @@ impl Track {
                 heard.take(&audio, front as usize, back as usize)?;
                 None
             }
-            Err(_) => Some(self.length(packet)),
+            Err(_) => Some(self.length(packet).min(LONGEST_PACKET)),
         };
         match missed {
             Some(length) => heard.miss(length),
@@ -133,6 +153,17 @@ impl Track {
     pub(super) fn start_of(&self, packet: &Packet) -> Duration {
         let time = self.time_base.and_then(|base| base.calc_time(packet.pts));
         Duration::from_nanos(time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0)))
+    }
+
+    /// The time that symphonia's FLAC reader left out before `packet`: it passes over damaged frames without a word, but
+    /// frames are numbered. Other containers' clocks are too coarse, or leave out silence on purpose.
+    fn hole_before(&mut self, packet: &Packet) -> Duration {
+        if self.format != FORMAT_ID_FLAC {
+            return Duration::ZERO;
+        }
+        let before = self.end.replace(packet.pts.saturating_add(packet.dur));
+        let hole = before.and_then(|end| packet.pts.duration_from(end));
+        hole.map_or(Duration::ZERO, |hole| ticks_to_time(hole, self.time_base))
     }
 
     fn length(&self, packet: &Packet) -> Duration {
