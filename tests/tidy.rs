@@ -2,6 +2,8 @@
 //!
 //! Each rule is a function from a file to complaints, so that it can be shown to fail on a bad sample (see `bad_samples`).
 
+#[path = "tidy/bad_samples.rs"]
+mod bad_samples;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -71,9 +73,14 @@ const IMPURE_PATHS: &[&str] = &[
     "tracing",
     "metrics",
 ];
+/// A trait alone: it writes to memory as well.
+const PURE_AFTER_ALL: &[&str] = &["std::io::Write"];
 
 /// Every `#[allow(unsafe_code)]` of the house, with its reason. A new one is argued for here.
-const UNSAFE: &[(&str, &str)] = &[];
+const UNSAFE: &[(&str, &str)] = &[(
+    "model/whisper/load.rs",
+    "weights are mapped, not read: gigabytes of shards need no second copy in memory",
+)];
 
 const LONGEST_FILE: usize = 400;
 
@@ -92,6 +99,8 @@ const FORBIDDEN_MACROS: &[&str] = &["todo", "dbg", "unimplemented"];
 const FORBIDDEN_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
 /// What cannot help naming a host: cargo writes it.
 const WORDS_EXEMPT: &[&str] = &["Cargo.lock"];
+/// What git ignores, and git itself.
+const NOT_OURS: &[&str] = &[".git", ".venv", "node_modules", "__pycache__"];
 
 /// `path` is relative to `src/`.
 struct File<'a> {
@@ -131,9 +140,13 @@ fn imports_point_down(file: &File) -> Vec<String> {
     let Some(own) = row(module) else {
         return vec![format!("{}: module `{module}` stands in no row of the table", file.path)];
     };
-    let bad =
-        file.facts.modules.iter().filter(|name| *name != module && row(name).is_some_and(|row| row >= own));
-    bad.map(|name| format!("{}: `{module}` (row {own}) may not import `{name}`", file.path)).collect()
+    let upward = |name: &&String| *name != module && row(name).is_some_and(|row| row >= own);
+    let mut bad: Vec<&String> = file.facts.modules.iter().filter(upward).collect();
+    bad.sort();
+    bad.dedup();
+    bad.into_iter()
+        .map(|name| format!("{}: `{module}` (row {own}) may not import `{name}`", file.path))
+        .collect()
 }
 
 fn dependencies_stay_home(file: &File) -> Vec<String> {
@@ -151,7 +164,7 @@ fn pure_rooms_are_pure(file: &File) -> Vec<String> {
     let reaches = |path: &str, bad: &str| path == bad || path.starts_with(&format!("{bad}::"));
     let mut complaints: Vec<String> = Vec::new();
     for path in &file.facts.paths {
-        if IMPURE_PATHS.iter().any(|bad| reaches(path, bad)) {
+        if IMPURE_PATHS.iter().any(|bad| reaches(path, bad)) && !PURE_AFTER_ALL.contains(&path.as_str()) {
             complaints.push(format!("{}: `{path}` in a pure room", file.path));
         }
     }
@@ -219,8 +232,10 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let not_ours =
+            NOT_OURS.contains(&name.as_str()) || name.starts_with("target") || name.ends_with(".log");
         match path.is_dir() {
-            true if name == ".git" || name.starts_with("target") => {}
+            _ if not_ours => {}
             true => files_below(&path, found),
             false => found.push(path),
         }
@@ -315,84 +330,5 @@ fn the_readme_names_every_route_and_every_verb() {
     assert!(missing.is_empty(), "README.md does not name these routes: {missing:?}");
     for verb in verbs {
         assert!(readme.contains(&format!("verbatim {verb}")), "README.md does not name `verbatim {verb}`");
-    }
-}
-
-mod bad_samples {
-    use super::*;
-
-    fn modules(source: &str, path: &str) -> Vec<String> {
-        imports_point_down(&File::new(path, source))
-    }
-
-    #[test]
-    fn an_upward_import_is_refused_however_it_is_written() {
-        for source in [
-            "use crate::http::App;",
-            "use crate::{audio, http::{self, App}};",
-            "fn f(app: &crate::http::App) {}",
-            "use super::super::http::App;",
-            "mod tests { use super::super::super::http; }",
-        ] {
-            assert_eq!(modules(source, "model/hub.rs").len(), 1, "{source}");
-        }
-    }
-
-    #[test]
-    fn a_sideways_import_is_refused() {
-        assert_eq!(modules("use crate::text::Token;", "audio/mel.rs").len(), 1);
-        assert_eq!(modules("//! x\nuse crate::nothing;", "unheard_of.rs").len(), 1);
-    }
-
-    #[test]
-    fn downward_imports_comments_strings_and_test_modules_are_not() {
-        let source = r##"
-            // use crate::http;
-            /* crate::http */
-            const A: &str = "crate::http";
-            const B: &str = r#"crate::http"#;
-            fn f<'a>(c: char) -> bool { c == '"' || c == '\'' }
-            use crate::audio::{LogMel, mel};
-            mod tests { use super::*; use super::super::Slot; }
-        "##;
-        assert_eq!(modules(source, "model/hub.rs"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_dependency_away_from_home_is_refused() {
-        let stray = |path: &str, source: &str| dependencies_stay_home(&File::new(path, source)).len();
-        assert_eq!(stray("http/form.rs", "use candle_core::Tensor;"), 1);
-        assert_eq!(stray("http/form.rs", "use {std::fs, candle_core::Tensor};"), 1);
-        assert_eq!(stray("engine/mod.rs", "fn f() -> anyhow::Result<()> { Ok(()) }"), 1);
-        assert_eq!(stray("model/whisper/load.rs", "use candle_core::Tensor;"), 0);
-        assert_eq!(stray("http/form.rs", "use crate::telemetry::metrics; let x = self.tower;"), 0);
-    }
-
-    #[test]
-    fn a_clock_in_a_pure_room_is_refused() {
-        let complaints = |source: &str| pure_rooms_are_pure(&File::new("decoding/rules.rs", source)).len();
-        assert_eq!(complaints("use std::time::{Duration, Instant};"), 1);
-        assert_eq!(complaints("async fn f() {}"), 1);
-        assert_eq!(complaints("use std::time::Duration;"), 0);
-    }
-
-    #[test]
-    fn an_unfit_file_is_refused() {
-        let complaints = |path: &str, source: &str| files_are_well_formed(&File::new(path, source)).len();
-        assert_eq!(complaints("audio/mel.rs", "use std::fs;"), 1);
-        assert_eq!(complaints("audio/utils.rs", "//! Text.\n"), 1);
-        assert_eq!(complaints("audio/mel.rs", &format!("//! Text.\nfn f() {{ {}!(1) }}", "dbg")), 1);
-        assert_eq!(complaints("audio/mel.rs", &format!("//! Text.\n{}", "\n".repeat(LONGEST_FILE))), 1);
-        assert_eq!(complaints("audio/mel.rs", "//! Text.\n"), 0);
-        assert_eq!(unsafe_is_listed(&File::new("audio/mel.rs", "#[allow(unsafe_code)]")).len(), 1);
-        assert_eq!(words_are_fit("a.md", &format!("{}: later", FORBIDDEN_WORDS[0])).len(), 1);
-    }
-
-    #[test]
-    fn a_setting_that_does_not_exist_is_refused() {
-        let keys = vec!["audio.max_channels".to_owned()];
-        let complaints = |text: &str| named_settings_exist(&File::new("audio/decode.rs", text), &keys).len();
-        assert_eq!(complaints(r#"let a = "limit set by audio.max_chanels";"#), 1);
-        assert_eq!(complaints(r#"let a = "limit set by audio.max_channels";"#), 0);
     }
 }

@@ -151,7 +151,16 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
+        // Errors that quote their cause in full would say it twice.
+        let mut said = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            match said.is_empty() {
+                true => said = cause,
+                false if said.contains(&cause) => {}
+                false => said = format!("{said}: {cause}"),
+            }
+        }
+        f.write_str(&said)
     }
 }
 
@@ -162,6 +171,12 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_failure_says_its_causes_once_each() {
+        let error = anyhow::anyhow!("the disk is full").context("writing: the disk is full").context("a.txt");
+        assert_eq!(Failure::settings(error).to_string(), "a.txt: writing: the disk is full");
     }
 
     #[test]

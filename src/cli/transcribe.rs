@@ -78,9 +78,10 @@ impl Args {
 }
 
 pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
-    // Beside a progress bar only what matters; a level that was set is kept.
+    // Beside a progress bar only what matters (the decoder logs what we report as the file's error); a level that was
+    // set is kept.
     if config.log == telemetry::Settings::default() {
-        config.log.level = "warn".to_owned();
+        config.log.level = "warn,symphonia=off".to_owned();
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
     let options = args.options()?;
