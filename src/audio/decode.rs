@@ -21,6 +21,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use self::heard::Heard;
+use self::mend::Extent;
 use self::promise::Promise;
 use self::source::Source;
 use self::track::Track;
@@ -132,10 +133,10 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             }
             Ok(None) => break None,
             // A chained Ogg file: another stream begins, maybe of another rate.
-            Err(Error::ResetRequired) => {
-                let next = Track::open(reader.as_ref(), limits)?;
-                std::mem::replace(&mut track, next).finish(heard)?;
-            }
+            Err(Error::ResetRequired) => match Track::open(reader.as_ref(), limits) {
+                Ok(next) => std::mem::replace(&mut track, next).finish(heard)?,
+                Err(_) => break Some("goes on with something that cannot be decoded".to_owned()),
+            },
             // WAV ends where the bytes end; whether that is too early, the promise tells.
             Err(Error::IoError(_)) if format == FORMAT_ID_WAVE => break None,
             // So does a live recording in Matroska, whose clusters have no size.
@@ -144,6 +145,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             Err(error) => break Some(format!("cannot be read further ({})", without_crate(&error))),
         }
     };
+    let cut_off = (extent == Extent::CutOff).then(|| "was cut off; its audio ends".to_owned());
+    let fault = fault.or(cut_off);
     track.finish(heard)?;
     // MP3 and ADTS have no header of their own: frames are found by two bytes that turn up in anything, a picture or
     // an archive too. There they make up a small part; in audio they are nearly the whole.

@@ -112,6 +112,17 @@ fn trailing_tags_and_rubbish_behind_the_whole_sound_are_no_damage() {
 }
 
 #[test]
+fn a_recording_that_begins_in_the_middle_of_a_stream_is_no_damage() {
+    // What a radio's listener saves: frames that refer to bits before the beginning.
+    for name in ["no-xing.mp3", "adts.aac"] {
+        let file = fixture(name);
+        let decoded = read(file[file.len() / 3 + 17..].to_vec()).unwrap();
+        assert_eq!(decoded.incomplete, None, "{name}");
+        assert!(decoded.pcm.duration() > Duration::from_secs(1), "{name}");
+    }
+}
+
+#[test]
 fn a_wav_that_promises_more_than_it_holds_is_incomplete() {
     let mut file = wav(16_000, 1, &[300; 16_000]);
     file[4..8].copy_from_slice(&(36 + 64_000u32).to_le_bytes());

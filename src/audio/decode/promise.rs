@@ -63,7 +63,9 @@ impl Promise {
             FORMAT_ID_MKV => {
                 let info = reader.media_info();
                 let length = info.duration.map(|ticks| ticks_to_time(ticks, info.time_base));
-                let tolerance = if reader.tracks().len() > 1 { WHOLE_FILE } else { PACKETS };
+                // Of a file that was cut off, the last frames are gone anyway.
+                let lenient = reader.tracks().len() > 1 && extent != Extent::CutOff;
+                let tolerance = if lenient { WHOLE_FILE } else { PACKETS };
                 Promise { length: length.filter(|it| !it.is_zero()), tolerance, by_clock: true }
             }
             _ => Promise::default(),

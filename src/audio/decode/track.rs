@@ -173,12 +173,10 @@ impl Track {
 
 fn make_decoder(params: &AudioCodecParameters) -> SymphoniaResult<Box<dyn AudioDecoder>> {
     let mut params = params.clone();
-    if params.codec == CODEC_ID_AAC {
-        if let Some(config) = params.extra_data.take() {
-            let core = aac::low_complexity_core(&config);
-            let core = core.ok_or(Error::Unsupported("AAC other than AAC-LC and HE-AAC"))?;
-            params.extra_data = Some(core.into());
-        }
+    if let Some(config) = params.extra_data.take_if(|_| params.codec == CODEC_ID_AAC) {
+        let core = aac::low_complexity_core(&config);
+        let core = core.ok_or(Error::Unsupported("AAC other than AAC-LC and HE-AAC"))?;
+        params.extra_data = Some(core.into());
     }
     CODECS.make_audio_decoder(&params, &AudioDecoderOptions::default().gapless(false))
 }
