@@ -1,6 +1,7 @@
 //! Container and codec bytes in, 16 kHz mono out, under limits counted while decoding.
 
 mod aac;
+mod edits;
 mod heard;
 mod mend;
 mod mix;
@@ -51,7 +52,7 @@ pub struct Decoded {
 /// Decodes the first audio track. `bytes` may be any supported container; file names play no part.
 ///
 /// Samples come out in -1..=1. What is no number in a float format is silence; the encoder's delay and padding are cut
-/// off where the container tells them (Ogg, Opus, MP3 with a LAME header). Memory holds the upload, the 16 kHz mono result
+/// off where the container tells them (all but ADTS, MP3 without a LAME header and padding in MP4 and Matroska). Memory holds the upload, the 16 kHz mono result
 /// and one packet.
 ///
 /// # Errors
@@ -109,8 +110,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     );
     clock.check()?;
     let mut reader = probed.map_err(unreadable)?;
-    let mut track = Track::open(reader.as_ref(), limits)?;
-    let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent);
+    let mut track = Track::open(reader.as_ref(), &bytes, limits)?;
+    let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent, track.told_delay());
     let format = reader.format_info().format;
 
     let mut reached = Duration::ZERO;
@@ -133,7 +134,7 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             }
             Ok(None) => break None,
             // A chained Ogg file: another stream begins, maybe of another rate.
-            Err(Error::ResetRequired) => match Track::open(reader.as_ref(), limits) {
+            Err(Error::ResetRequired) => match Track::open(reader.as_ref(), &bytes, limits) {
                 Ok(next) => std::mem::replace(&mut track, next).finish(heard)?,
                 Err(_) => break Some("goes on with something that cannot be decoded".to_owned()),
             },
@@ -223,6 +224,10 @@ fn unreadable(error: Error) -> AudioError {
         Error::Unsupported("isomp4: missing moov atom") => AudioError::Damaged(
             "the index (moov) of the mp4 is missing; the file was probably cut off".to_owned(),
         ),
+        Error::Unsupported(_) => AudioError::Unsupported(format!(
+            "the file is of a kind that cannot be read ({})",
+            without_crate(&error)
+        )),
         Error::IoError(_) => AudioError::Damaged("it ends in the middle of its headers".to_owned()),
         other => AudioError::Damaged(format!("its headers cannot be read ({})", without_crate(other))),
     }

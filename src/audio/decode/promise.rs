@@ -34,8 +34,14 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// `file`: the upload. `extent`: what its own sizes are worth.
-    pub(super) fn of(reader: &dyn FormatReader, track_id: u32, file: &[u8], extent: Extent) -> Self {
+    /// `file`: the upload. `extent`: what its own sizes are worth. `delay`: what an MP4's edit list cuts off the length.
+    pub(super) fn of(
+        reader: &dyn FormatReader,
+        track_id: u32,
+        file: &[u8],
+        extent: Extent,
+        delay: Duration,
+    ) -> Self {
         let Some(track) = reader.tracks().iter().find(|track| track.id == track_id) else {
             return Promise::default();
         };
@@ -45,7 +51,7 @@ impl Promise {
         match reader.format_info().format {
             FORMAT_ID_WAVE if extent == Extent::Open => Promise::default(),
             FORMAT_ID_WAVE | FORMAT_ID_FLAC => promise(length, EXACT),
-            FORMAT_ID_ISOMP4 => promise(length, PACKETS),
+            FORMAT_ID_ISOMP4 => promise(length.map(|length| length.saturating_sub(delay)), PACKETS),
             // Without such a header symphonia guesses from the first frames.
             FORMAT_ID_MP3 if has_frame_count(file) => promise(length, PACKETS),
             FORMAT_ID_OGG => {
