@@ -171,7 +171,7 @@ fn shortfall(heard: &Heard<'_>, ending: &Ending) -> Option<Incomplete> {
     let end = heard.now();
     let broken = ending.promise.broken_by(ending.reached);
     // Behind audio that is as long as announced anything may follow: tags, padding, a cut-off index.
-    let whole = expected.is_some() && !broken;
+    let whole = ending.promise.kept_by(ending.reached);
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let (at, reason) = match (&ending.fault, heard.first_lost) {
         (Some(fault), _) if !whole => (end, format!("the file {fault} at {}", seconds(end))),

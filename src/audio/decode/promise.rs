@@ -78,6 +78,11 @@ impl Promise {
         }
     }
 
+    /// Whether `reached` is all of it: what goes wrong after that is behind the audio.
+    pub(super) fn kept_by(&self, reached: Duration) -> bool {
+        self.length.is_some_and(|length| reached + EXACT >= length)
+    }
+
     /// Whether `reached` falls short of it.
     pub(super) fn broken_by(&self, reached: Duration) -> bool {
         self.length.is_some_and(|length| reached + self.tolerance < length)
@@ -123,6 +128,9 @@ mod tests {
         let promise = Promise { length: Some(Duration::from_secs(10)), tolerance: PACKETS, by_clock: false };
         assert!(!promise.broken_by(Duration::from_millis(9_850)));
         assert!(promise.broken_by(Duration::from_millis(9_700)));
+        assert!(
+            promise.kept_by(Duration::from_millis(9_995)) && !promise.kept_by(Duration::from_millis(9_850))
+        );
         assert!(!Promise::default().broken_by(Duration::ZERO));
     }
 }
