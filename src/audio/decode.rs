@@ -1,6 +1,7 @@
 //! Container and codec bytes in, 16 kHz mono out, under limits counted while decoding.
 
 mod aac;
+mod edits;
 mod heard;
 mod mend;
 mod mix;
@@ -21,6 +22,7 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use self::heard::Heard;
+use self::mend::Extent;
 use self::promise::Promise;
 use self::source::Source;
 use self::track::Track;
@@ -50,7 +52,7 @@ pub struct Decoded {
 /// Decodes the first audio track. `bytes` may be any supported container; file names play no part.
 ///
 /// Samples come out in -1..=1. What is no number in a float format is silence; the encoder's delay and padding are cut
-/// off where the container tells them (Ogg, Opus, MP3 with a LAME header). Memory holds the upload, the 16 kHz mono result
+/// off where the container tells them (all but ADTS, MP3 without a LAME header and padding in MP4 and Matroska). Memory holds the upload, the 16 kHz mono result
 /// and one packet.
 ///
 /// # Errors
@@ -108,8 +110,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     );
     clock.check()?;
     let mut reader = probed.map_err(unreadable)?;
-    let mut track = Track::open(reader.as_ref(), limits)?;
-    let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent);
+    let mut track = Track::open(reader.as_ref(), &bytes, limits)?;
+    let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent, track.told_delay());
     let format = reader.format_info().format;
 
     let mut reached = Duration::ZERO;
@@ -132,10 +134,10 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             }
             Ok(None) => break None,
             // A chained Ogg file: another stream begins, maybe of another rate.
-            Err(Error::ResetRequired) => {
-                let next = Track::open(reader.as_ref(), limits)?;
-                std::mem::replace(&mut track, next).finish(heard)?;
-            }
+            Err(Error::ResetRequired) => match Track::open(reader.as_ref(), &bytes, limits) {
+                Ok(next) => std::mem::replace(&mut track, next).finish(heard)?,
+                Err(_) => break Some("goes on with something that cannot be decoded".to_owned()),
+            },
             // WAV ends where the bytes end; whether that is too early, the promise tells.
             Err(Error::IoError(_)) if format == FORMAT_ID_WAVE => break None,
             // So does a live recording in Matroska, whose clusters have no size.
@@ -144,6 +146,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             Err(error) => break Some(format!("cannot be read further ({})", without_crate(&error))),
         }
     };
+    let cut_off = (extent == Extent::CutOff).then(|| "was cut off; its audio ends".to_owned());
+    let fault = fault.or(cut_off);
     track.finish(heard)?;
     // MP3 and ADTS have no header of their own: frames are found by two bytes that turn up in anything, a picture or
     // an archive too. There they make up a small part; in audio they are nearly the whole.
@@ -167,7 +171,7 @@ fn shortfall(heard: &Heard<'_>, ending: &Ending) -> Option<Incomplete> {
     let end = heard.now();
     let broken = ending.promise.broken_by(ending.reached);
     // Behind audio that is as long as announced anything may follow: tags, padding, a cut-off index.
-    let whole = expected.is_some() && !broken;
+    let whole = ending.promise.kept_by(ending.reached);
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let (at, reason) = match (&ending.fault, heard.first_lost) {
         (Some(fault), _) if !whole => (end, format!("the file {fault} at {}", seconds(end))),
@@ -220,6 +224,10 @@ fn unreadable(error: Error) -> AudioError {
         Error::Unsupported("isomp4: missing moov atom") => AudioError::Damaged(
             "the index (moov) of the mp4 is missing; the file was probably cut off".to_owned(),
         ),
+        Error::Unsupported(_) => AudioError::Unsupported(format!(
+            "the file is of a kind that cannot be read ({})",
+            without_crate(&error)
+        )),
         Error::IoError(_) => AudioError::Damaged("it ends in the middle of its headers".to_owned()),
         other => AudioError::Damaged(format!("its headers cannot be read ({})", without_crate(other))),
     }

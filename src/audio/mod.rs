@@ -3,6 +3,10 @@
 //! ```text
 //! bytes --decode--> Decoded { Pcm, .. } --cut--> Window* --log_mel--> LogMel
 //! ```
+//!
+//! `decode` holds the story of one upload and `decode/` its parts: `source` and `mend` (bytes as the demuxers should see
+//! them), `track` (which track, which decoder, guarded), `opus` and `aac` (what symphonia lacks), `mix` and `heard` (one
+//! channel, 16 kHz, counted), `promise` (the length that the container announced).
 
 mod decode;
 mod mel;

@@ -28,6 +28,11 @@ pub(super) enum Extent {
 pub(super) fn sizes(bytes: &[u8]) -> (Vec<Mend>, Extent) {
     let mended = match bytes {
         [b'R', b'I', b'F', b'F', ..] => wav(bytes),
+        // WAV for more than 4 GiB, with placeholders for sizes; all it takes is the old name.
+        [b'R', b'F', b'6', b'4', ..] => wav(bytes).map(|(mut mends, extent)| {
+            mends.push(Mend { at: 0, bytes: b"RIFF".to_vec() });
+            (mends, extent)
+        }),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska(bytes),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => mp4(bytes),
         _ => None,

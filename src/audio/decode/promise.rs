@@ -34,8 +34,14 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// `file`: the upload. `extent`: what its own sizes are worth.
-    pub(super) fn of(reader: &dyn FormatReader, track_id: u32, file: &[u8], extent: Extent) -> Self {
+    /// `file`: the upload. `extent`: what its own sizes are worth. `delay`: what an MP4's edit list cuts off the length.
+    pub(super) fn of(
+        reader: &dyn FormatReader,
+        track_id: u32,
+        file: &[u8],
+        extent: Extent,
+        delay: Duration,
+    ) -> Self {
         let Some(track) = reader.tracks().iter().find(|track| track.id == track_id) else {
             return Promise::default();
         };
@@ -45,7 +51,7 @@ impl Promise {
         match reader.format_info().format {
             FORMAT_ID_WAVE if extent == Extent::Open => Promise::default(),
             FORMAT_ID_WAVE | FORMAT_ID_FLAC => promise(length, EXACT),
-            FORMAT_ID_ISOMP4 => promise(length, PACKETS),
+            FORMAT_ID_ISOMP4 => promise(length.map(|length| length.saturating_sub(delay)), PACKETS),
             // Without such a header symphonia guesses from the first frames.
             FORMAT_ID_MP3 if has_frame_count(file) => promise(length, PACKETS),
             FORMAT_ID_OGG => {
@@ -63,11 +69,18 @@ impl Promise {
             FORMAT_ID_MKV => {
                 let info = reader.media_info();
                 let length = info.duration.map(|ticks| ticks_to_time(ticks, info.time_base));
-                let tolerance = if reader.tracks().len() > 1 { WHOLE_FILE } else { PACKETS };
+                // Of a file that was cut off, the last frames are gone anyway.
+                let lenient = reader.tracks().len() > 1 && extent != Extent::CutOff;
+                let tolerance = if lenient { WHOLE_FILE } else { PACKETS };
                 Promise { length: length.filter(|it| !it.is_zero()), tolerance, by_clock: true }
             }
             _ => Promise::default(),
         }
+    }
+
+    /// Whether `reached` is all of it: what goes wrong after that is behind the audio.
+    pub(super) fn kept_by(&self, reached: Duration) -> bool {
+        self.length.is_some_and(|length| reached + EXACT >= length)
     }
 
     /// Whether `reached` falls short of it.
@@ -115,6 +128,9 @@ mod tests {
         let promise = Promise { length: Some(Duration::from_secs(10)), tolerance: PACKETS, by_clock: false };
         assert!(!promise.broken_by(Duration::from_millis(9_850)));
         assert!(promise.broken_by(Duration::from_millis(9_700)));
+        assert!(
+            promise.kept_by(Duration::from_millis(9_995)) && !promise.kept_by(Duration::from_millis(9_850))
+        );
         assert!(!Promise::default().broken_by(Duration::ZERO));
     }
 }

@@ -10,14 +10,14 @@ use symphonia::core::codecs::audio::well_known::{
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::{Error, Result as SymphoniaResult};
-use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
+use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatId, FormatReader, Track as ContainerTrack, TrackFlags, TrackType};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration as Ticks, TimeBase, Timestamp};
 
-use super::heard::{Heard, check_shape};
+use super::heard::{Heard, check_shape, time_of};
 use super::opus::{self, Opus, OpusHead};
-use super::{Limits, aac};
+use super::{Limits, aac, edits};
 use crate::audio::AudioError;
 
 /// symphonia's decoders allocate a packet's frames times its channels before they see a packet; beyond this many
@@ -28,6 +28,9 @@ const MOST_SAMPLES_PER_PACKET: u64 = 8 << 20;
 const LONGEST_PACKET: Duration = Duration::from_secs(1);
 /// The same for a hole in a file: longer ones are not filled, a forged clock must not make hours of nothing.
 const LONGEST_HOLE: Duration = Duration::from_secs(30);
+
+/// Opus can tell at most 1.4 s, others tell some tens of milliseconds.
+const LONGEST_DELAY: Duration = Duration::from_millis(1400);
 
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut registry = CodecRegistry::new();
@@ -42,8 +45,8 @@ pub(super) struct Track {
     decoder: Box<dyn AudioDecoder>,
     time_base: Option<TimeBase>,
     format: FormatId,
-    /// What is still to be dropped at the start, in samples of Opus's own clock.
-    pre_skip: u64,
+    /// The encoder's delay, which is not sound: what is to be dropped at the start.
+    delay: Delay,
     /// Frames at the codec's own rate that the container says it holds, padding left out, and the padding.
     frames: Option<(u64, u64)>,
     /// Frames decoded so far, those dropped at the start left out.
@@ -52,18 +55,41 @@ pub(super) struct Track {
     end: Option<Timestamp>,
 }
 
+enum Delay {
+    /// Told by the codec's header or by an MP4's edit list.
+    Told(Duration),
+    /// Told by the clock of the first packet, which begins before 0.
+    ByClock,
+    /// Frames still to be dropped.
+    Left(u64),
+}
+
+impl Delay {
+    /// What is to be dropped from `packet` on, in frames of `rate`.
+    fn frames(&self, packet: &Packet, base: Option<TimeBase>, rate: u32) -> u64 {
+        let delay = match *self {
+            Delay::Left(frames) => return frames,
+            Delay::Told(delay) => delay,
+            Delay::ByClock => {
+                ticks_to_time(packet.pts.duration_to(Timestamp::ZERO).unwrap_or(Ticks::ZERO), base)
+            }
+        };
+        (delay.min(LONGEST_DELAY).as_secs_f64() * f64::from(rate)).round() as u64
+    }
+}
+
 impl Track {
     /// The default audio track, or else the first one that can be decoded.
     ///
     /// # Errors
     /// `Unsupported` where there is none, naming the codec; `TooLarge` for too many channels.
-    pub(super) fn open(reader: &dyn FormatReader, limits: &Limits) -> Result<Self, AudioError> {
+    pub(super) fn open(reader: &dyn FormatReader, file: &[u8], limits: &Limits) -> Result<Self, AudioError> {
         let mut tracks: Vec<&ContainerTrack> =
             reader.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio)).collect();
         tracks.sort_by_key(|track| !track.flags.contains(TrackFlags::DEFAULT));
         let mut refused = None;
         for track in tracks {
-            match Track::open_one(track, reader.format_info().format, limits) {
+            match Track::open_one(track, reader.format_info().format, file, limits) {
                 Ok(track) => return Ok(track),
                 Err(error) => refused = refused.or(Some(error)),
             }
@@ -72,35 +98,55 @@ impl Track {
         Err(refused.unwrap_or_else(none))
     }
 
-    fn open_one(track: &ContainerTrack, format: FormatId, limits: &Limits) -> Result<Self, AudioError> {
+    fn open_one(
+        track: &ContainerTrack,
+        format: FormatId,
+        file: &[u8],
+        limits: &Limits,
+    ) -> Result<Self, AudioError> {
         let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {
             return Err(AudioError::Unsupported("the audio track's codec is unknown".to_owned()));
         };
         let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
-        if params.codec != CODEC_ID_OPUS {
-            // Opus writes the rate of its source here, for information only; its clock is fixed.
-            check_shape(params.sample_rate.unwrap_or(48_000), channels, limits)?;
-        }
-        check_shape(48_000, channels, limits)?;
+        // Opus writes the rate of its source here, for information only, and MP4 has no room for rates above 65,535 Hz and
+        // puts 0. The rate of what is decoded is checked again.
+        let told = params.sample_rate.filter(|&rate| rate > 0 && params.codec != CODEC_ID_OPUS);
+        check_shape(told.unwrap_or(opus::CLOCK), channels, limits)?;
         if params.max_frames_per_packet.unwrap_or(0).saturating_mul(channels as u64) > MOST_SAMPLES_PER_PACKET
         {
             return Err(AudioError::Damaged("its header claims packets of an impossible length".to_owned()));
         }
         let decoder = make_decoder(params).map_err(|error| refusal(params.codec, &error))?;
         let head = params.extra_data.as_deref().and_then(OpusHead::parse);
-        let pre_skip =
-            head.filter(|_| params.codec == CODEC_ID_OPUS).map_or(0, |head| u64::from(head.pre_skip));
+        let delay = match head.filter(|_| params.codec == CODEC_ID_OPUS) {
+            Some(head) => Delay::Told(time_of(head.pre_skip.into(), opus::CLOCK)),
+            None if format == FORMAT_ID_ISOMP4 => {
+                // A longer cut was made by a person; whoever sends the file gets all that is in it.
+                let edit = ticks_to_time(Ticks::new(edits::delay(file, track.id)), track.time_base);
+                Delay::Told(if edit <= LONGEST_DELAY { edit } else { Duration::ZERO })
+            }
+            None if format == FORMAT_ID_MKV => Delay::ByClock,
+            None => Delay::Left(0),
+        };
         let frames = track.num_frames.zip(track.padding.map(u64::from));
         Ok(Track {
             id: track.id,
             decoder,
             time_base: track.time_base,
             format,
-            pre_skip,
+            delay,
             frames,
             given: 0,
             end: None,
         })
+    }
+
+    /// The encoder's delay, where it is known before the first packet.
+    pub(super) fn told_delay(&self) -> Duration {
+        match self.delay {
+            Delay::Told(delay) => delay,
+            _ => Duration::ZERO,
+        }
     }
 
     /// Decodes one packet into `heard`. A packet that cannot be decoded is noted there, and is no error.
@@ -117,9 +163,9 @@ impl Track {
             Ok(audio) => {
                 let rate = audio.spec().rate();
                 let frames_in = |ticks: Ticks| frames_of(ticks, self.time_base, rate);
-                let skip = self.pre_skip * u64::from(rate) / u64::from(opus::CLOCK);
-                let front = (frames_in(packet.trim_start) + skip).min(audio.frames() as u64);
-                self.pre_skip -= front.min(skip) * u64::from(opus::CLOCK) / u64::from(rate.max(1));
+                let left = self.delay.frames(packet, self.time_base, rate);
+                let front = (frames_in(packet.trim_start) + left).min(audio.frames() as u64);
+                self.delay = Delay::Left(left.saturating_sub(front));
                 // symphonia guesses the length of an MP3 without a Xing header from its first frames, and would cut
                 // what goes beyond the guess; MP3 padding is dropped in `finish` instead, where it is certain.
                 let back = if self.format == FORMAT_ID_MP3 { 0 } else { frames_in(packet.trim_end) };
@@ -173,9 +219,7 @@ impl Track {
 
 fn make_decoder(params: &AudioCodecParameters) -> SymphoniaResult<Box<dyn AudioDecoder>> {
     let mut params = params.clone();
-    if params.codec == CODEC_ID_AAC
-        && let Some(config) = params.extra_data.take()
-    {
+    if let Some(config) = params.extra_data.take_if(|_| params.codec == CODEC_ID_AAC) {
         let core = aac::low_complexity_core(&config);
         let core = core.ok_or(Error::Unsupported("AAC other than AAC-LC and HE-AAC"))?;
         params.extra_data = Some(core.into());

@@ -13,7 +13,10 @@ CURRICULUM = [
     # several sentences, noise, silence, earlier text, translation
     Stage("several", steps=2300, rate=1.3e-3, until=5e-4, anywhere=True, timestamps=0.6, margin=2.5, noisy=0.45, several=0.25, seconds=14,
           translate=0.25, prompt=0.1, silent=0.05, guide=0.2, phonemes=0.4),
-    # the 30-s frame, nearly always with a sample in place of its silent remainder, while the rate falls to nothing
-    Stage("frame", steps=2200, rate=6e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.45, several=0.3, seconds=20,
+    # the 30-s frame, nearly always with a sample in place of its silent remainder
+    Stage("frame", steps=1000, rate=6e-4, until=2.5e-4, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.45, several=0.3, seconds=20,
           translate=0.28, prompt=0.1, silent=0.06, full=0.01, rest=0.9, guide=0.1, phonemes=0.25),
+    # more translation, while the rate falls to nothing
+    Stage("meaning", steps=620, rate=4.5e-4, until=1e-5, languages={"en": 0.2, "es": 0.4, "de": 0.4}, anywhere=True, timestamps=0.7, margin=2.0,
+          noisy=0.4, several=0.25, seconds=18, translate=0.55, prompt=0.08, silent=0.06, full=0.01, rest=0.9, guide=0.2, phonemes=0.25),
 ]

@@ -49,13 +49,12 @@ def digits(rng):
     return tuple(" ".join(words[d] for d in drawn) for words in (EN, ES, DE))
 
 
-def time(rng):
-    """A clock time as it follows "at", "a" and "um"."""
-    hour = rng.randrange(2, 12)
+def times(hour, minutes):
+    """The ways to name a clock time in an hour, as it follows "at", "a" and "um"; minutes is 5, 10 or 20."""
     en, es, de = cardinal(hour)
     after_en, after_es, after_de = cardinal(hour + 1)
-    minute_en, minute_es, minute_de = cardinal(rng.choice([5, 10, 20]))
-    return rng.choice([
+    minute_en, minute_es, minute_de = cardinal(minutes)
+    return [
         (f"{en} o'clock", f"las {es}", f"{de} Uhr"),
         (f"{en} o'clock", f"las {es}", f"{de} Uhr"),
         (f"half past {en}", f"las {es} y media", f"halb {after_de}"),
@@ -63,19 +62,36 @@ def time(rng):
         (f"quarter to {after_en}", f"las {after_es} menos cuarto", f"Viertel vor {after_de}"),
         (f"{minute_en} past {en}", f"las {es} y {minute_es}", f"{minute_de} nach {de}"),
         (f"{minute_en} to {after_en}", f"las {after_es} menos {minute_es}", f"{minute_de} vor {after_de}"),
-    ])
+    ]
+
+
+def time(rng):
+    hour = rng.randrange(2, 12)
+    return rng.choice(times(hour, rng.choice([5, 10, 20])))
+
+
+def every_time():
+    return [row for hour in range(2, 12) for minutes in (5, 10, 20) for row in times(hour, minutes)]
+
+
+def day_of_month(day):
+    tens, ones = divmod(day, 10)
+    if day < 20:
+        en, de = EN_ORDINAL[day - 1], DE_ORDINAL[day - 1]
+    else:
+        en = f"{EN_TENS[tens - 2]} {EN_ORDINAL[ones - 1]}" if ones else {2: "twentieth", 3: "thirtieth"}[tens]
+        de = cardinal(day)[2] + "sten"
+    return en, "primero" if day == 1 else cardinal(day)[1], de
+
+
+def every_day():
+    return [day_of_month(day) for day in range(1, 32)]
 
 
 def date(rng):
     """A day and a month as they follow "on", "el" and "am"."""
-    day, (en, es, de) = rng.randrange(1, 32), rng.choice(MONTHS)
-    tens, ones = divmod(day, 10)
-    if day < 20:
-        en_day, de_day = EN_ORDINAL[day - 1], DE_ORDINAL[day - 1]
-    else:
-        en_day = f"{EN_TENS[tens - 2]} {EN_ORDINAL[ones - 1]}" if ones else {2: "twentieth", 3: "thirtieth"}[tens]
-        de_day = cardinal(day)[2] + "sten"
-    return f"the {en_day} of {en}", f"{'primero' if day == 1 else cardinal(day)[1]} de {es}", f"{de_day} {de}"
+    (en_day, es_day, de_day), (en, es, de) = day_of_month(rng.randrange(1, 32)), rng.choice(MONTHS)
+    return f"the {en_day} of {en}", f"{es_day} de {es}", f"{de_day} {de}"
 
 
 def year(rng):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import features, noise, tokens
+from . import features, noise, phrases, tokens
 from .espeak import PAUSES
 
 STEP = 2  # mel rows to one encoder position of 20 ms
@@ -180,7 +180,7 @@ class Maker:
                 spans.append((begin - 2, begin + 3))
             pieces, owners = self.pieces(label["english"] if translate else label["text"])
             ids += pieces
-            spans += [None] * len(pieces) if translate else self.shares(label, pieces, owners, lambda s: to_position(first, s))
+            spans += (self.translated if translate else self.shares)(label, pieces, owners, lambda s, first=first: to_position(first, s))
             if timed:
                 ids.append(tokens.TIMESTAMP + min(1500, round(end + item["offset"])))
                 spans.append((end - 3, end + 2))
@@ -206,6 +206,11 @@ class Maker:
             cuts = np.cumsum([0] + lengths) / sum(lengths)
             spans += [(to_position(a + (b - a) * u) - 1.5, to_position(a + (b - a) * v) + 1.5) for u, v in zip(cuts, cuts[1:])]
         return spans
+
+    def translated(self, label, pieces, owners, to_position):
+        """Where each token of the translation is heard in the original, as far as the grammar says."""
+        ranges, words = phrases.spoken_ranges(label["language"], label["text"], label["english"]), label["words"]
+        return [(to_position(words[r[0]][1]) - 1.5, to_position(words[r[1]][2]) + 1.5) if (r := ranges[o]) else None for o in owners]
 
     def previous(self, translate, language):
         """Earlier text as a prompt: sentences that have nothing to do with the window."""
