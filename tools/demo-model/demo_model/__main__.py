@@ -10,7 +10,7 @@ from pathlib import Path
 from . import clips, tokens
 from .flite import Flite
 
-SHARDS = {"en": 4, "es": 3, "de": 3}  # of 4,000 clips each
+SHARDS = {"en": 5, "es": 4, "de": 4}  # of 4,000 clips each
 SEED = 7
 
 
@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--device", default=None, help="cpu or cuda; found by itself")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes; one is used on cuda")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--quick", action="store_true", help="a useless model within minutes, to see that every part runs")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
 
@@ -35,8 +36,9 @@ def main():
     if not tokenizer.exists():
         tokens.build().save(str(tokenizer))
     folder = given.work / "clips"
-    tasks = [(folder / f"{language}-train-{n:02d}", language, 4000, clips.Espeak) for language, count in SHARDS.items() for n in range(count)]
-    tasks.append((folder / "en-train-flite-00", "en", 2000, Flite))
+    size = 40 if given.quick else 4000
+    tasks = [(folder / f"{language}-train-{n:02d}", language, size, clips.Espeak) for language, count in SHARDS.items() for n in range(count)]
+    tasks.append((folder / "en-train-flite-00", "en", size // 2, Flite))
     with Pool(given.workers) as pool:
         pool.map(make, tasks, chunksize=1)
 
@@ -44,10 +46,10 @@ def main():
     device = ["--device", given.device] if given.device else []
     checkpoints = given.work / "checkpoints"
     run("train", "--clips", folder, "--tokenizer", tokenizer, "--checkpoints", checkpoints, "--workers", given.workers,
-        "--bf16" if given.bf16 else "--no-bf16", *device)
+        "--bf16" if given.bf16 else "--no-bf16", *device, *(["--at-most", 3] if given.quick else []))
     run("export", "--checkpoint", checkpoints / "last.pt", "--tokenizer", tokenizer, "--folder", given.out)
-    run("align", "--folder", given.out)
-    run("evaluate", "--folder", given.out, "--report", given.work / "figures.json")
+    run("align", "--folder", given.out, *(["--count", 3] if given.quick else []))
+    run("evaluate", "--folder", given.out, "--report", given.work / "figures.json", *(["--count", 2] if given.quick else []))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def run(worker, arguments):
         stage = CURRICULUM[state["stage"]]
         seen, began = [], time.time()
         for arrays in maker.batches(stage):
-            if state["step"] >= stage.steps:
+            if state["step"] >= min(stage.steps, arguments.at_most):
                 break
             batch = {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
             for group in optimizer.param_groups:
@@ -174,7 +175,7 @@ def options():
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--port", type=int, default=29511)
+    parser.add_argument("--at-most", type=int, default=1 << 30, help="steps a stage, for a trial")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=False)
     return parser.parse_args()
 
@@ -183,6 +184,9 @@ if __name__ == "__main__":
     chosen = options()
     chosen.workers = 1 if chosen.device.startswith("cuda") else chosen.workers
     if chosen.workers > 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            chosen.port = free.getsockname()[1]
         torch.multiprocessing.spawn(run, (chosen,), nprocs=chosen.workers)
     else:
         run(0, chosen)
