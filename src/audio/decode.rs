@@ -52,8 +52,8 @@ pub struct Decoded {
 /// Decodes the first audio track. `bytes` may be any supported container; file names play no part.
 ///
 /// Samples come out in -1..=1. What is no number in a float format is silence; the encoder's delay and padding are cut
-/// off where the container tells them (all but ADTS, MP3 without a LAME header and padding in MP4 and Matroska). Memory holds the upload, the 16 kHz mono result
-/// and one packet.
+/// off where the container tells them (all but ADTS, MP3 without a LAME header, and padding in MP4 and Matroska). Memory
+/// holds the upload, the 16 kHz mono result and one packet.
 ///
 /// # Errors
 /// `Empty`, `UnknownFormat` and `Unsupported` for what is no audio of ours, `Damaged` where no packet could be decoded,

@@ -92,7 +92,7 @@ fn opus_packets_that_are_none_count_as_silence() {
     let incomplete = decoded.incomplete.expect("lost packets are told");
     assert!(incomplete.reason.starts_with("4 packets"), "{}", incomplete.reason);
     assert!(
-        decoded.pcm.duration().abs_diff(whole) < Duration::from_millis(100),
+        decoded.pcm.duration().abs_diff(whole) < Duration::from_millis(1),
         "{:?}",
         decoded.pcm.duration()
     );

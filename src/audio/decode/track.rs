@@ -51,6 +51,8 @@ pub(super) struct Track {
     frames: Option<(u64, u64)>,
     /// Frames decoded so far, those dropped at the start left out.
     given: u64,
+    /// How long the last good packet was.
+    usual: Duration,
     /// Where the packet before ended, by the container's clock.
     end: Option<Timestamp>,
 }
@@ -108,8 +110,8 @@ impl Track {
             return Err(AudioError::Unsupported("the audio track's codec is unknown".to_owned()));
         };
         let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
-        // Opus writes the rate of its source here, for information only, and MP4 has no room for rates above 65,535 Hz and
-        // puts 0. The rate of what is decoded is checked again.
+        // Opus writes the rate of its source here, for information only, and MP4 has no room for rates above 65,535 Hz
+        // and puts 0. The rate of what is decoded is checked again.
         let told = params.sample_rate.filter(|&rate| rate > 0 && params.codec != CODEC_ID_OPUS);
         check_shape(told.unwrap_or(opus::CLOCK), channels, limits)?;
         if params.max_frames_per_packet.unwrap_or(0).saturating_mul(channels as u64) > MOST_SAMPLES_PER_PACKET
@@ -137,6 +139,7 @@ impl Track {
             delay,
             frames,
             given: 0,
+            usual: Duration::ZERO,
             end: None,
         })
     }
@@ -164,16 +167,19 @@ impl Track {
                 let rate = audio.spec().rate();
                 let frames_in = |ticks: Ticks| frames_of(ticks, self.time_base, rate);
                 let left = self.delay.frames(packet, self.time_base, rate);
-                let front = (frames_in(packet.trim_start) + left).min(audio.frames() as u64);
+                let front = frames_in(packet.trim_start).saturating_add(left).min(audio.frames() as u64);
                 self.delay = Delay::Left(left.saturating_sub(front));
                 // symphonia guesses the length of an MP3 without a Xing header from its first frames, and would cut
                 // what goes beyond the guess; MP3 padding is dropped in `finish` instead, where it is certain.
                 let back = if self.format == FORMAT_ID_MP3 { 0 } else { frames_in(packet.trim_end) };
                 self.given += audio.frames() as u64 - front;
+                self.usual = time_of(audio.frames() as u64, rate);
                 heard.take(&audio, front as usize, back as usize)?;
                 None
             }
-            Err(_) => Some(self.length(packet).min(LONGEST_PACKET)),
+            // WebM does not tell how long a packet is.
+            Err(_) if packet.dur.is_zero() => Some(self.usual),
+            Err(_) => Some(ticks_to_time(packet.dur, self.time_base).min(LONGEST_PACKET)),
         };
         match missed {
             Some(length) => heard.miss(length),
@@ -201,8 +207,8 @@ impl Track {
         Duration::from_nanos(time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0)))
     }
 
-    /// The time that symphonia's FLAC reader left out before `packet`: it passes over damaged frames without a word, but
-    /// frames are numbered. Other containers' clocks are too coarse, or leave out silence on purpose.
+    /// The time that symphonia's FLAC reader left out before `packet`: it passes over damaged frames without a word,
+    /// but frames are numbered. Other containers' clocks are too coarse, or leave out silence on purpose.
     fn hole_before(&mut self, packet: &Packet) -> Duration {
         if self.format != FORMAT_ID_FLAC {
             return Duration::ZERO;
@@ -210,10 +216,6 @@ impl Track {
         let before = self.end.replace(packet.pts.saturating_add(packet.dur));
         let hole = before.and_then(|end| packet.pts.duration_from(end));
         hole.map_or(Duration::ZERO, |hole| ticks_to_time(hole, self.time_base))
-    }
-
-    fn length(&self, packet: &Packet) -> Duration {
-        ticks_to_time(packet.dur, self.time_base)
     }
 }
 
