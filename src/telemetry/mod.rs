@@ -12,6 +12,10 @@ pub use gpu_block::block as gpu_block;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+/// Before the operator's own directives, so that those can undo it.
+const QUIET: &str = "symphonia_core=off,symphonia_format_riff=off,symphonia_format_isomp4=off,symphonia_format_mkv=off,\
+     symphonia_format_ogg=off,symphonia_bundle_mp3=off,symphonia_bundle_flac=off,symphonia_codec_aac=off,symphonia_codec_vorbis=off";
+
 /// What the operator may set (`[log]`).
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,7 +53,9 @@ pub enum TelemetryError {
 /// Sends the process's logs to standard error from here on. Once per process.
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     let level = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.level.clone());
-    let filter = EnvFilter::try_new(&level).map_err(|error| TelemetryError::Level(level, error))?;
+    // The audio decoder writes an error for every upload that is no audio; the answer and its log line say that already.
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"));
+    let filter = filter.map_err(|error| TelemetryError::Level(level, error))?;
     let to_stderr = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -16,7 +16,10 @@ CURRICULUM = [
     # the 30-s frame, nearly always with a sample in place of its silent remainder
     Stage("frame", steps=1000, rate=6e-4, until=2.5e-4, anywhere=True, timestamps=0.7, margin=2.5, noisy=0.45, several=0.3, seconds=20,
           translate=0.28, prompt=0.1, silent=0.06, full=0.01, rest=0.9, guide=0.1, phonemes=0.25),
-    # more translation, while the rate falls to nothing
+    # more translation
     Stage("meaning", steps=620, rate=4.5e-4, until=1e-5, languages={"en": 0.2, "es": 0.4, "de": 0.4}, anywhere=True, timestamps=0.7, margin=2.0,
           noisy=0.4, several=0.25, seconds=18, translate=0.55, prompt=0.08, silent=0.06, full=0.01, rest=0.9, guide=0.2, phonemes=0.25),
+    # all of it at length: several sentences and noise are what needs the time; the rate falls to nothing
+    Stage("polish", steps=5000, rate=8e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.0, noisy=0.5, several=0.4, seconds=20,
+          translate=0.3, prompt=0.08, silent=0.05, full=0.005, rest=0.9, guide=0.2, phonemes=0.3, rows=5000),
 ]
