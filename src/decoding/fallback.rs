@@ -9,6 +9,12 @@ const NO_SPEECH_PROBABILITY: f32 = 0.6;
 /// Below this, text is unlikely. The reference's `logprob_threshold`.
 const AVG_LOGPROB: f32 = -1.0;
 
+/// Above this nobody spoke, unless the text is as likely as real speech's is. The reference has no such rule, and lets
+/// through what the model makes up fluently over silence: on the demo model silence, noise and tones all lie above 0.999
+/// with texts of -0.5 to -1, speech below 0.000001 with texts above -0.4.
+const SURE_NO_SPEECH_PROBABILITY: f32 = 0.98;
+const SPEECH_AVG_LOGPROB: f32 = -0.4;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Accept,
@@ -16,9 +22,11 @@ pub enum Verdict {
     NoSpeech,
 }
 
-/// Follows openai/whisper transcribe.py at c0d2f624, lines 292-303.
+/// Follows openai/whisper transcribe.py at c0d2f624, lines 292-303, and goes further where the model is sure.
 pub fn judge(hypothesis: &Hypothesis) -> Verdict {
-    match hypothesis.no_speech_prob > NO_SPEECH_PROBABILITY && hypothesis.avg_logprob < AVG_LOGPROB {
+    let below =
+        |no_speech, logprob| hypothesis.no_speech_prob > no_speech && hypothesis.avg_logprob < logprob;
+    match below(NO_SPEECH_PROBABILITY, AVG_LOGPROB) || below(SURE_NO_SPEECH_PROBABILITY, SPEECH_AVG_LOGPROB) {
         true => Verdict::NoSpeech,
         false => Verdict::Accept,
     }
@@ -55,5 +63,8 @@ mod tests {
         assert_eq!(judge(&hypothesis(0.9, -1.5)), Verdict::NoSpeech);
         assert_eq!(judge(&hypothesis(0.9, -0.2)), Verdict::Accept);
         assert_eq!(judge(&hypothesis(0.1, -1.5)), Verdict::Accept);
+        assert_eq!(judge(&hypothesis(0.999, -0.6)), Verdict::NoSpeech);
+        assert_eq!(judge(&hypothesis(0.999, -0.2)), Verdict::Accept);
+        assert_eq!(judge(&hypothesis(0.9, -0.6)), Verdict::Accept);
     }
 }
