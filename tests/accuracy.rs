@@ -3,6 +3,8 @@
 //! The clips and their truth come from the synthesiser. The bounds are what the bundled export reaches, with a little room
 //! (`MOST_*` below); a better export tightens them. The card (models/demo/README.md) has the figures over many more clips.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 #[path = "support/demo.rs"]
 mod demo;
 

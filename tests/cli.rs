@@ -1,5 +1,7 @@
 //! The program as a shell sees it: exit codes, and what goes to which stream.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

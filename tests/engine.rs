@@ -1,5 +1,7 @@
 //! The demo model behind the real engine: the same window gives the same tokens alone, in a crowd, and in any slot.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

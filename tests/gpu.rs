@@ -1,5 +1,6 @@
 //! Needs `--features cuda` and a real card: CUDA agrees with the CPU, and a batch with each of its rows alone.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 #![cfg(feature = "cuda")]
 
 use std::sync::Arc;

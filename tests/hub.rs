@@ -1,5 +1,7 @@
 //! Models from the hub: fetched, found again, verified, and refused with a sentence that names the way out.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 #[path = "support/fake_hub.rs"]
 mod fake_hub;
 
@@ -54,6 +56,8 @@ fn files_in(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+type IsIt = fn(&HubError) -> bool;
 
 #[test]
 fn a_fresh_download_brings_what_whisper_needs_in_the_layout_of_the_python_tools() {
@@ -160,7 +164,7 @@ fn no_network_without_a_cache_names_the_ways_out() {
 
 #[test]
 fn what_the_hub_refuses_is_told_apart() {
-    let cases: [(u16, &'static str, fn(&HubError) -> bool); 5] = [
+    let cases: [(u16, &str, IsIt); 5] = [
         (404, "RepoNotFound", |error| matches!(error, HubError::NotFound { .. })),
         (404, "RevisionNotFound", |error| matches!(error, HubError::NoRevision { .. })),
         (401, "RepoNotFound", |error| matches!(error, HubError::Gated { status: 401, .. })),

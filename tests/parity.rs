@@ -3,6 +3,8 @@
 //! The fixtures and how they are made: tools/parity/README.md. The weights are made here, written as a model folder and
 //! loaded through the front door. `cargo test --test parity -- --nocapture` prints the differences that were measured.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 #[path = "support/random_weights.rs"]
 mod random_weights;
 #[path = "support/recorded.rs"]

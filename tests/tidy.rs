@@ -2,6 +2,8 @@
 //!
 //! Each rule is a function from a file to complaints, so that it can be shown to fail on a bad sample (see `bad_samples`).
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
+
 #[path = "tidy/bad_samples.rs"]
 mod bad_samples;
 #[path = "tidy/source.rs"]
