@@ -77,11 +77,6 @@ impl Transcriber {
         self.engine.load()
     }
 
-    /// The languages that the loaded model knows.
-    pub fn languages(&self) -> Vec<Language> {
-        self.rules.specials().languages.iter().map(|(language, _)| *language).collect()
-    }
-
     pub async fn transcribe(&self, upload: Bytes, options: &Options) -> Result<Transcript, TranscribeError> {
         let started = Instant::now();
         let request = self.request(options)?;
