@@ -72,6 +72,8 @@ impl Transcript {
 pub struct Segment {
     pub start: Duration,
     pub end: Duration,
+    /// Where the window began from which this was decoded; the timestamps among `tokens` count from there.
+    pub window_start: Duration,
     /// As decoded, with its leading space.
     pub text: String,
     pub tokens: Vec<u32>,

@@ -76,8 +76,8 @@ struct Verbose<'a> {
 #[derive(Serialize)]
 struct SegmentJson<'a> {
     id: usize,
-    /// Whisper's frame offset of the sequential decoder. Our windows are cut beforehand and nothing seeks, so always 0.
-    seek: u32,
+    /// The log-mel frame (10 ms) of the file at which the segment's window begins.
+    seek: u128,
     start: f64,
     end: f64,
     text: &'a str,
@@ -92,7 +92,7 @@ impl<'a> SegmentJson<'a> {
     fn of((id, segment): (usize, &'a Segment)) -> Self {
         SegmentJson {
             id,
-            seek: 0,
+            seek: segment.window_start.as_millis() / 10,
             start: seconds(segment.start),
             end: seconds(segment.end),
             text: &segment.text,

@@ -14,6 +14,7 @@ fn segment(start: u64, end: u64, text: &str) -> Segment {
     Segment {
         start: Duration::from_millis(start),
         end: Duration::from_millis(end),
+        window_start: Duration::ZERO,
         text: text.to_owned(),
         tokens: vec![50_364, 440, 50_530],
         temperature: 0.2,

@@ -38,6 +38,7 @@ pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
         segments.push(Segment {
             start: placed.start + start,
             end: placed.start + end,
+            window_start: placed.start,
             compression_ratio: ratio,
             text,
             tokens: piece.tokens.to_vec(),

@@ -142,7 +142,14 @@ async fn a_long_file_is_heard_to_its_end() {
     assert_eq!(answer["duration"], 70.0);
     let windows = answer["windows"].as_u64().unwrap();
     assert!(windows >= 3, "{windows}");
-    assert_eq!(answer["segments"].as_array().unwrap().len() as u64, windows);
+    let segments = answer["segments"].as_array().unwrap();
+    assert_eq!(segments.len() as u64, windows);
+    // One segment a window here, so each window's first frame is a new one, and no segment begins before its window.
+    let seeks: Vec<u64> = segments.iter().map(|segment| segment["seek"].as_u64().unwrap()).collect();
+    assert!(seeks[0] == 0 && seeks.is_sorted_by(|a, b| a < b), "{seeks:?}");
+    for (segment, seek) in segments.iter().zip(&seeks) {
+        assert!(*seek as f64 / 100.0 <= segment["start"].as_f64().unwrap() + 0.01, "{segment}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import clips, tokens
 from .flite import Flite
 
-SHARDS = {"en": 5, "es": 4, "de": 4}  # of 4,000 clips each
+SHARDS = {"en": 9, "es": 8, "de": 8}  # of 4,000 clips each
 SEED = 7
 
 
@@ -50,6 +50,7 @@ def main():
     run("export", "--checkpoint", checkpoints / "last.pt", "--tokenizer", tokenizer, "--folder", given.out)
     run("align", "--folder", given.out, *(["--count", 3] if given.quick else []))
     run("evaluate", "--folder", given.out, "--report", given.work / "figures.json", *(["--count", 2] if given.quick else []))
+    run("card", "--report", given.work / "figures.json")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,6 @@ CURRICULUM = [
     Stage("meaning", steps=620, rate=4.5e-4, until=1e-5, languages={"en": 0.2, "es": 0.4, "de": 0.4}, anywhere=True, timestamps=0.7, margin=2.0,
           noisy=0.4, several=0.25, seconds=18, translate=0.55, prompt=0.08, silent=0.06, full=0.01, rest=0.9, guide=0.2, phonemes=0.25),
     # all of it at length: several sentences and noise are what needs the time; the rate falls to nothing
-    Stage("polish", steps=5000, rate=8e-4, until=1e-5, anywhere=True, timestamps=0.7, margin=2.0, noisy=0.5, several=0.4, seconds=20,
-          translate=0.3, prompt=0.08, silent=0.05, full=0.005, rest=0.9, guide=0.2, phonemes=0.3, rows=5000),
+    Stage("polish", steps=9000, rate=1e-3, until=1e-5, languages={"en": 0.3, "es": 0.35, "de": 0.35}, anywhere=True, timestamps=0.7, margin=2.0,
+          noisy=0.4, several=0.45, seconds=26, translate=0.42, prompt=0.08, silent=0.04, full=0.005, rest=0.9, guide=0.2, phonemes=0.3, rows=5000),
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import clips, decode, features, grammar, noise
+from . import clips, decode, features, grammar, noise, tokens
 from .espeak import Espeak
 
 
@@ -70,16 +70,23 @@ def in_batches(model, settings, windows, size=8, **options):
     return out
 
 
+def transcription_errors(tokenizer, windows, results, wanted):
+    """Wrong words and words in all; wanted is "text" or "english"."""
+    wrong = total = 0
+    for (_, truth), result in zip(windows, results):
+        said = words(" ".join(label[wanted] for _, _, label in truth))
+        heard = words(" ".join(text for _, _, text in decode.segments(tokenizer, result["tokens"])))
+        wrong, total = wrong + distance(said, heard), total + len(said)
+    return wrong, total
+
+
 def speech_figures(model, tokenizer, settings, windows, language):
     """Word errors, language, edges of segments and no-speech probabilities of windows in one language."""
     results = in_batches(model, settings, windows)
-    wrong = total = exact = right = 0
-    edges, matched = [], 0
+    (wrong, total), exact, right, edges, matched = transcription_errors(tokenizer, windows, results, "text"), 0, 0, [], 0
     for (_, truth), result in zip(windows, results):
         found = decode.segments(tokenizer, result["tokens"])
-        said, heard = " ".join(l["text"] for _, _, l in truth), " ".join(text for _, _, text in found)
-        wrong, total = wrong + distance(words(said), words(heard)), total + len(words(said))
-        exact += said == heard
+        exact += " ".join(label["text"] for _, _, label in truth) == " ".join(text for _, _, text in found)
         right += result["language"] == language
         if len(found) == len(truth):
             matched += 1
@@ -91,32 +98,47 @@ def speech_figures(model, tokenizer, settings, windows, language):
     return out, [r["no_speech"] for r in results]
 
 
-def translation_figures(model, tokenizer, settings, windows):
-    results, wrong, total = in_batches(model, settings, windows, translate=True), 0, 0
-    for (_, truth), result in zip(windows, results):
-        said = words(" ".join(l["english"] for _, _, l in truth))
-        heard = words(" ".join(text for _, _, text in decode.segments(tokenizer, result["tokens"])))
-        wrong, total = wrong + distance(said, heard), total + len(said)
+def prompted(model, tokenizer, settings, windows, language, rng, size=8):
+    """Word errors with two earlier sentences, never trained on, before each few windows."""
+    wrong = total = 0
+    for i in range(0, len(windows), size):
+        some = windows[i:i + size]
+        earlier = " ".join(grammar.draw(rng, language, True)[language] for _ in range(2))
+        results = in_batches(model, settings, some, size, prompt=tokens.words_to_tokens(tokenizer, earlier)[0])
+        errors, words_ = transcription_errors(tokenizer, some, results, "text")
+        wrong, total = wrong + errors, total + words_
     return {"windows": len(windows), "words": total, "wer": wrong / total}
 
 
 def evaluate(folder, count, seed=5, languages=grammar.LANGUAGES):
+    """Clean windows for every row but those that say "in noise"."""
     model, tokenizer, settings = decode.load(folder)
-    espeak, rng, figures, speech = Espeak(), random.Random(seed), {}, []
+    figures, speech = {}, []
+
+    def note(name, row):
+        figures[name] = row
+        print(name, row, flush=True)
+
     for language in languages:
+        # a generator each, so that a language measured alone has the windows it has among the others
+        espeak, rng = Espeak(), random.Random(f"{seed} {language}")
         for side, other in (("training voices", False), ("held-out voices", True)):
-            windows = [speech_window(espeak, rng, language, other, noisy=i % 2 == 1) for i in range(count)]
-            figures[f"{language}, {side}"], probabilities = speech_figures(model, tokenizer, settings, windows, language)
-            speech += probabilities
-            print(f"{language}, {side}", figures[f"{language}, {side}"], flush=True)
-            if language != "en":
-                figures[f"{language} to English, {side}"] = translation_figures(model, tokenizer, settings, windows)
-                print(f"{language} to English, {side}", figures[f"{language} to English, {side}"], flush=True)
+            for place, noisy in (("", False), (", in noise", True)):
+                windows = [speech_window(espeak, rng, language, other, noisy) for _ in range(count)]
+                row, probabilities = speech_figures(model, tokenizer, settings, windows, language)
+                note(f"{language}, {side}{place}", row)
+                speech += probabilities
+                if language != "en" and not noisy:
+                    results = in_batches(model, settings, windows, translate=True)
+                    wrong, total = transcription_errors(tokenizer, windows, results, "english")
+                    note(f"{language} to English, {side}", {"windows": count, "words": total, "wer": wrong / total})
+                if not (noisy or other):
+                    note(f"{language}, {side}, after earlier text", prompted(model, tokenizer, settings, windows, language, rng))
+    rng = random.Random(f"{seed} quiet")
     quiet = [r["no_speech"] for r in in_batches(model, settings, [(quiet_window(rng), None) for _ in range(count)])]
-    figures["no speech"] = {"speech_windows": len(speech), "quiet_windows": len(quiet), "threshold": 0.6,
-                            "told_apart": (sum(p < 0.6 for p in speech) + sum(p >= 0.6 for p in quiet)) / len(speech + quiet),
-                            "highest_on_speech": max(speech), "lowest_on_quiet": min(quiet)}
-    print(figures["no speech"])
+    note("no speech", {"speech_windows": len(speech), "quiet_windows": len(quiet), "threshold": 0.6,
+                       "told_apart": (sum(p < 0.6 for p in speech) + sum(p >= 0.6 for p in quiet)) / len(speech + quiet),
+                       "highest_on_speech": max(speech), "lowest_on_quiet": min(quiet)})
     return figures
 
 

@@ -49,7 +49,7 @@ class Attention(nn.Module):
         weights = None
         # written out, it also takes half the time of the fused form on a processor, unless the rows are long
         if keep_weights or bias is not None or (not causal and self.training and k.shape[2] < 800):
-            scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+            scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)
             weights = (scores if bias is None else scores + bias[:, None, None].to(scores.dtype)).softmax(-1)
             mixed = weights @ v
         else:

@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 
 from . import tokens
 from .curriculum import CURRICULUM
 from .model import Whisper
+from .muon import Muon
 from .windows import IGNORED, Clips, Maker
 
 # decoder layer -> the head taught where to look: the first layer finds where the last token was heard, the others where the next one is
@@ -74,11 +76,16 @@ def losses(trainee, batch, stage):
     return text + stage.phonemes * frames + stage.guide * guide, (text.item(), right.item(), frames.item(), guide.item())
 
 
+def matrices(trainee):
+    """The layers' matrices, which Muon moves."""
+    return [p for name, p in trainee.whisper.named_parameters() if ".layers." in name and p.dim() == 2]
+
+
 def groups(trainee):
-    """Matrices decay, the rest does not."""
-    decayed = [p for p in trainee.parameters() if p.requires_grad and p.dim() > 1]
-    plain = [p for p in trainee.parameters() if p.requires_grad and p.dim() <= 1]
-    return [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
+    """What AdamW moves: of it, tables and filters decay, the rest does not."""
+    taken = {id(p) for p in matrices(trainee)}
+    left = [p for p in trainee.parameters() if p.requires_grad and id(p) not in taken]
+    return [{"params": [p for p in left if p.dim() > 1], "weight_decay": 0.01}, {"params": [p for p in left if p.dim() <= 1], "weight_decay": 0.0}]
 
 
 def rate(stage, step, total):
@@ -112,15 +119,18 @@ def run(worker, arguments):
         dist.barrier()
     phonemes = json.loads(names.read_text())
     trainee = Trainee(len(phonemes) + 1).to(device)
-    optimizer = torch.optim.AdamW(groups(trainee), lr=1e-3, betas=(0.9, 0.98), fused=True)
+    if arguments.start:
+        trainee.whisper.load_state_dict({k: v.float() for k, v in load_file(arguments.start / "model.safetensors").items()})
+    optimizer, muon = torch.optim.AdamW(groups(trainee), lr=1e-3, betas=(0.9, 0.98), fused=True), Muon(matrices(trainee))
     flat = flat_gradients(trainee.parameters())
-    mean, state = copy.deepcopy(trainee).requires_grad_(False), {"stage": 0, "step": 0, "total": 0}
+    mean, state = copy.deepcopy(trainee).requires_grad_(False), {"stage": [stage.name for stage in CURRICULUM].index(arguments.first), "step": 0, "total": 0}
     last = folder / "last.pt"
     if last.exists():
         saved = torch.load(last, map_location=device, weights_only=True)
         trainee.load_state_dict(saved["model"])
         mean.load_state_dict(saved["mean"])
         optimizer.load_state_dict(saved["optimizer"])
+        muon.load_state_dict(saved["muon"])
         state = saved["state"]
     maker = Maker(clips, Tokenizer.from_file(str(arguments.tokenizer)), phonemes, seed=1000 + 7 * state["total"] + worker)
     print(f"{sum(p.numel() for p in trainee.whisper.parameters()) / 1e6:.2f} M parameters, {len(phonemes)} phonemes, "
@@ -129,7 +139,8 @@ def run(worker, arguments):
     def save(path):
         if worker:
             return
-        torch.save({"model": trainee.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, path)
+        torch.save({"model": trainee.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(),
+                    "muon": muon.state_dict(), "state": state}, path)
 
     while state["stage"] < len(CURRICULUM):
         stage = CURRICULUM[state["stage"]]
@@ -138,8 +149,9 @@ def run(worker, arguments):
             if state["step"] >= min(stage.steps, arguments.at_most):
                 break
             batch = {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
+            muon.rate = rate(stage, state["step"], state["total"])
             for group in optimizer.param_groups:
-                group["lr"] = rate(stage, state["step"], state["total"])
+                group["lr"] = muon.rate
             with torch.autocast(device.type, torch.bfloat16, enabled=arguments.bf16):
                 loss, parts = losses(trainee, batch, stage)
             flat.zero_()
@@ -149,6 +161,7 @@ def run(worker, arguments):
                 flat /= arguments.workers
             flat *= (1.0 / (flat.norm() + 1e-6)).clamp(max=1.0)
             optimizer.step()
+            muon.step()
             state["step"], state["total"] = state["step"] + 1, state["total"] + 1
             with torch.no_grad():
                 keep = min(KEEP, state["total"] / (state["total"] + 50))
@@ -173,6 +186,8 @@ def options():
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="an exported folder whose weights to go on from, where there is no checkpoint")
+    parser.add_argument("--first", default=CURRICULUM[0].name, choices=[stage.name for stage in CURRICULUM], help="the stage to begin with, likewise")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--at-most", type=int, default=1 << 30, help="steps a stage, for a trial")
