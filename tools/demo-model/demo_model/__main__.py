@@ -8,9 +8,11 @@ from multiprocessing import Pool
 from pathlib import Path
 
 from . import clips, tokens
+from .curriculum import CURRICULUM
 from .flite import Flite
 
 SHARDS = {"en": 9, "es": 8, "de": 8}  # of 4,000 clips each
+FLITE = 4  # more of them by the second synthesiser, in English
 SEED = 7
 
 
@@ -38,7 +40,7 @@ def main():
     folder = given.work / "clips"
     size = 40 if given.quick else 4000
     tasks = [(folder / f"{language}-train-{n:02d}", language, size, clips.Espeak) for language, count in SHARDS.items() for n in range(count)]
-    tasks.append((folder / "en-train-flite-00", "en", size // 2, Flite))
+    tasks += [(folder / f"en-train-flite-{n:02d}", "en", size, Flite) for n in range(FLITE)]
     with Pool(given.workers) as pool:
         pool.map(make, tasks, chunksize=1)
 
@@ -47,7 +49,7 @@ def main():
     checkpoints = given.work / "checkpoints"
     run("train", "--clips", folder, "--tokenizer", tokenizer, "--checkpoints", checkpoints, "--workers", given.workers,
         "--bf16" if given.bf16 else "--no-bf16", *device, *(["--at-most", 3] if given.quick else []))
-    run("export", "--checkpoint", checkpoints / "last.pt", "--tokenizer", tokenizer, "--folder", given.out)
+    run("export", "--checkpoints", *(checkpoints / f"after-{stage.name}.pt" for stage in CURRICULUM[-2:]), "--tokenizer", tokenizer, "--folder", given.out)
     run("align", "--folder", given.out, *(["--count", 3] if given.quick else []))
     run("evaluate", "--folder", given.out, "--report", given.work / "figures.json", *(["--count", 2] if given.quick else []))
     run("card", "--report", given.work / "figures.json")

@@ -49,15 +49,21 @@ def utter(synthesiser, rng, meaning, language, held_out_voice):
                      "phonemes": phonemes}
 
 
+def draw(synthesiser, rng, language, held_out_sentence, held_out_voice):
+    """utter() for a sentence of the grammar, another one where the synthesiser reads numbers of words that we cannot follow."""
+    while True:
+        try:
+            return utter(synthesiser, rng, grammar.draw(rng, language, held_out_sentence), language, held_out_voice)
+        except ValueError:
+            continue
+
+
 def make_shard(path: Path, language, count, seed, held_out_sentences=False, held_out_voices=False, synthesiser=Espeak):
     """Writes PATH.npy (all rows of all clips, float16) and PATH.json (labels, with each clip's first row and length)."""
     speaker, rng = synthesiser(), random.Random(f"{path.stem} {seed}")
     rows, labels, at = [], [], 0
     while len(labels) < count:
-        try:
-            samples, label = utter(speaker, rng, grammar.draw(rng, language, held_out_sentences), language, held_out_voices)
-        except ValueError:
-            continue
+        samples, label = draw(speaker, rng, language, held_out_sentences, held_out_voices)
         if not 0.3 < len(samples) / features.RATE < 12:
             continue
         raw = features.log_mel(samples).astype(np.float16)

@@ -22,4 +22,7 @@ CURRICULUM = [
     # all of it at length: several sentences and noise are what needs the time; the rate falls to nothing
     Stage("polish", steps=9000, rate=1e-3, until=1e-5, languages={"en": 0.3, "es": 0.35, "de": 0.35}, anywhere=True, timestamps=0.7, margin=2.0,
           noisy=0.4, several=0.45, seconds=26, translate=0.42, prompt=0.08, silent=0.04, full=0.005, rest=0.9, guide=0.2, phonemes=0.3, rows=5000),
+    # the second synthesiser's voices, which are few, and noise
+    Stage("voices", steps=1600, rate=6e-4, until=1e-5, languages={"en": 0.5, "es": 0.25, "de": 0.25}, anywhere=True, timestamps=0.7, margin=2.0,
+          noisy=0.5, several=0.45, seconds=28, translate=0.42, prompt=0.08, silent=0.04, full=0.005, rest=0.9, guide=0.2, phonemes=0.3, rows=5000),
 ]

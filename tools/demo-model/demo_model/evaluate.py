@@ -12,6 +12,7 @@ import torch
 
 from . import clips, decode, features, grammar, noise, tokens
 from .espeak import Espeak
+from .flite import Flite
 
 
 def words(text):
@@ -34,11 +35,11 @@ def background(rng, length, level):
     return (made / np.sqrt(np.mean(made ** 2)) * np.sqrt(level)).astype(np.float32)
 
 
-def speech_window(espeak, rng, language, other_voices, noisy):
+def speech_window(synthesiser, rng, language, other_voices, noisy):
     """Samples of one window, and its utterances as (start, end, label): one to four sentences of one voice's language."""
     samples, truth = np.zeros(int(rng.uniform(0.1, 0.9) * features.RATE), np.float32), []
     for _ in range(rng.choice([1, 1, 2, 3, 4])):
-        said, label = clips.utter(espeak, rng, grammar.draw(rng, language, True), language, other_voices)
+        said, label = clips.draw(synthesiser, rng, language, True, other_voices)
         if len(samples) + len(said) > 29.5 * features.RATE:
             break
         at = len(samples) / features.RATE
@@ -134,6 +135,14 @@ def evaluate(folder, count, seed=5, languages=grammar.LANGUAGES):
                     note(f"{language} to English, {side}", {"windows": count, "words": total, "wer": wrong / total})
                 if not (noisy or other):
                     note(f"{language}, {side}, after earlier text", prompted(model, tokenizer, settings, windows, language, rng))
+    if "en" in languages:
+        flite = Flite()
+        for voices, other in (("training voices", False), ("held-out voice", True)):
+            rng = random.Random(f"{seed} flite")
+            windows = [speech_window(flite, rng, "en", other, noisy=False) for _ in range(count)]
+            row, probabilities = speech_figures(model, tokenizer, settings, windows, "en")
+            note(f"en, {voices} of flite", row)
+            speech += probabilities
     rng = random.Random(f"{seed} quiet")
     quiet = [r["no_speech"] for r in in_batches(model, settings, [(quiet_window(rng), None) for _ in range(count)])]
     note("no speech", {"speech_windows": len(speech), "quiet_windows": len(quiet), "threshold": 0.6,

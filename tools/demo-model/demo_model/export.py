@@ -60,11 +60,17 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def export(checkpoint, tokenizer_path, folder):
+def weights_of(checkpoints):
+    """The mean of the checkpoints' weights: of the last two stages it keeps what the first and the second are each better at."""
+    saved = [torch.load(path, map_location="cpu", weights_only=True)["mean"] for path in checkpoints]
+    names = [name for name in saved[0] if name.startswith("whisper.")]
+    return {name.removeprefix("whisper."): (sum(one[name] for one in saved) / len(saved)).half().contiguous() for name in names}
+
+
+def export(checkpoints, tokenizer_path, folder):
     """Writes every file but the card."""
     folder.mkdir(parents=True, exist_ok=True)
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["mean"]
-    weights = {k.removeprefix("whisper."): v.half().contiguous() for k, v in saved.items() if k.startswith("whisper.")}
+    weights = weights_of(checkpoints)
     model = Whisper()
     assert set(weights) == set(model.state_dict())
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -85,8 +91,8 @@ def export(checkpoint, tokenizer_path, folder):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="several are averaged")
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
-    export(given.checkpoint, given.tokenizer, given.folder)
+    export(given.checkpoints, given.tokenizer, given.folder)
