@@ -18,8 +18,8 @@ def tables(figures):
     lines = [row("", "Windows", "Words", "Word errors", "Language right", "Number of segments right", "Edges, median", "Edges within 0.2 s"),
              row("---", *["--:"] * 7)]
     for name, f in heard.items():
-        lines.append(row(name, f["windows"], f["words"], percent(f["wer"]), percent(f["language_right"]), percent(f["segment_count_right"]),
-                         f"{f['edge_median_s']:.3f} s", f"{percent(f['edges_within_0.2_s'])} of {f['edges']}"))
+        edges = (f"{f['edge_median_s']:.3f} s", f"{percent(f['edges_within_0.2_s'])} of {f['edges']}") if "edges" in f else ("", "none to compare")
+        lines.append(row(name, f["windows"], f["words"], percent(f["wer"]), percent(f["language_right"]), percent(f["segment_count_right"]), *edges))
     lines += ["", row("Translation, earlier text", "Windows", "Words", "Word errors"), row("---", *["--:"] * 3)]
     for name, f in figures.items():
         if name not in heard and "wer" in f:
