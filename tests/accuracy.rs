@@ -15,7 +15,7 @@ use verbatim::transcript::{Options, Task, Transcript};
 
 /// Share of words wrong in clips of one or two sentences.
 const MOST_WRONG: f64 = 0.02;
-/// The same in an MP3 of 75 s with nine sentences to a window, more than the model was trained on.
+/// The same in an MP3 of 75 s, whose windows are full of sentences.
 const MOST_WRONG_LONG: f64 = 0.04;
 /// The same in translations to English.
 const MOST_WRONG_TRANSLATED: f64 = 0.05;

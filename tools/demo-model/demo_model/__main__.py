@@ -8,8 +8,8 @@ from multiprocessing import Pool
 from pathlib import Path
 
 from . import clips, tokens
-from .curriculum import CURRICULUM
 from .flite import Flite
+from .train import STAGES
 
 SHARDS = {"en": 9, "es": 8, "de": 8}  # of 4,000 clips each
 FLITE = 4  # more of them by the second synthesiser, in English
@@ -49,7 +49,7 @@ def main():
     checkpoints = given.work / "checkpoints"
     run("train", "--clips", folder, "--tokenizer", tokenizer, "--checkpoints", checkpoints, "--workers", given.workers,
         "--bf16" if given.bf16 else "--no-bf16", *device, *(["--at-most", 3] if given.quick else []))
-    run("export", "--checkpoints", *(checkpoints / f"after-{stage.name}.pt" for stage in CURRICULUM[-2:]), "--tokenizer", tokenizer, "--folder", given.out)
+    run("export", "--checkpoints", *(checkpoints / f"after-{stage}.pt" for stage in STAGES[-2:]), "--tokenizer", tokenizer, "--folder", given.out)
     run("align", "--folder", given.out, *(["--count", 3] if given.quick else []))
     run("evaluate", "--folder", given.out, "--report", given.work / "figures.json", *(["--count", 2] if given.quick else []))
     run("card", "--report", given.work / "figures.json")

@@ -106,8 +106,8 @@ def prompted(model, tokenizer, settings, windows, language, rng, size=8):
         some = windows[i:i + size]
         earlier = " ".join(grammar.draw(rng, language, True)[language] for _ in range(2))
         results = in_batches(model, settings, some, size, prompt=tokens.words_to_tokens(tokenizer, earlier)[0])
-        errors, words_ = transcription_errors(tokenizer, some, results, "text")
-        wrong, total = wrong + errors, total + words_
+        errors, spoken = transcription_errors(tokenizer, some, results, "text")
+        wrong, total = wrong + errors, total + spoken
     return {"windows": len(windows), "words": total, "wer": wrong / total}
 
 

@@ -22,6 +22,7 @@ from .windows import IGNORED, Clips, Maker
 
 # decoder layer -> the head taught where to look: the first layer finds where the last token was heard, the others where the next one is
 GUIDED = {0: 0, 1: 0, 2: 0}
+STAGES = [stage.name for stage in CURRICULUM]
 KEEP = 0.998                 # of the running mean of the weights, which is what is exported
 
 
@@ -123,7 +124,7 @@ def run(worker, arguments):
         trainee.whisper.load_state_dict({k: v.float() for k, v in load_file(arguments.start / "model.safetensors").items()})
     optimizer, muon = torch.optim.AdamW(groups(trainee), lr=1e-3, betas=(0.9, 0.98), fused=True), Muon(matrices(trainee))
     flat = flat_gradients(trainee.parameters())
-    mean, state = copy.deepcopy(trainee).requires_grad_(False), {"stage": [stage.name for stage in CURRICULUM].index(arguments.first), "step": 0, "total": 0}
+    mean, state = copy.deepcopy(trainee).requires_grad_(False), {"stage": STAGES.index(arguments.first), "step": 0, "total": 0}
     last = folder / "last.pt"
     if last.exists():
         saved = torch.load(last, map_location=device, weights_only=True)
@@ -187,7 +188,7 @@ def options():
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="an exported folder whose weights to go on from, where there is no checkpoint")
-    parser.add_argument("--first", default=CURRICULUM[0].name, choices=[stage.name for stage in CURRICULUM], help="the stage to begin with, likewise")
+    parser.add_argument("--first", default=STAGES[0], choices=STAGES, help="the stage to begin with, likewise")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--at-most", type=int, default=1 << 30, help="steps a stage, for a trial")

@@ -11,7 +11,6 @@ from . import features, noise, phrases, tokens
 from .espeak import PAUSES
 
 STEP = 2  # mel rows to one encoder position of 20 ms
-ROUND = 32  # a batch is padded to a multiple of so many rows: a softmax over a multiple of 16 positions takes half the time
 IGNORED = -100
 
 
@@ -253,8 +252,7 @@ class Maker:
 
     def collated(self, items):
         """Arrays padded to the longest: silence for mel rows, the end token for ids."""
-        count, length = len(items), -(-max(len(i["mel"]) for i in items) // ROUND) * ROUND
-        length = min(length, features.FRAMES)
+        count, length = len(items), max(len(i["mel"]) for i in items)
         width = max(len(i["ids"]) for i in items) - 1
         offsets = np.array([min(i["offset"], 1500 - length // STEP) for i in items])
         mel = np.empty((count, length, 80), np.float32)
