@@ -7,13 +7,15 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
-use crate::audio::{self, AudioError, Decoded, LogMel, MelFilters, Pcm, Window};
+use crate::audio::{self, AudioError, Decoded, LogMel, MelFilters, Pcm, Timeline, WINDOW_SECONDS, Window};
 use crate::decoding::{Request, Rules, Sequence, Verdict, judge};
 use crate::engine::{Engine, EngineError, Load, Outcome};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer, language};
 use crate::timing::{Placed, segments};
-use crate::transcript::{DropReason, Dropped, Language, Options, Receipt, Segment, Task, Timing, Transcript};
+use crate::transcript::{
+    DropReason, Dropped, Language, Options, Receipt, Segment, Span, Task, Timing, Transcript,
+};
 
 /// What the operator may set (`[transcriber]`).
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -90,9 +92,17 @@ impl Transcriber {
             task: options.task,
             language: language.0,
             language_probability: language.1,
+            languages: Vec::new(),
             duration,
             segments: Vec::new(),
             dropped: Vec::new(),
+            fallbacks: Vec::new(),
+            windows: results
+                .iter()
+                .map(|result| Span { start: result.window.start(), end: result.window.end() })
+                .collect(),
+            warnings: Vec::new(),
+            words: false,
             incomplete: decoded.incomplete,
             receipt: self.receipt(&results),
         };
@@ -117,7 +127,7 @@ impl Transcriber {
         let request =
             Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
         let pcm = Arc::new(Pcm::from_16k_mono(vec![0.0; audio::SAMPLE_RATE]));
-        let windows = audio::cut(&pcm);
+        let windows = Timeline::whole(&pcm).windows(&pcm, Duration::from_secs(WINDOW_SECONDS as u64));
         self.windows(&pcm, windows, request).await?;
         Ok(started.elapsed())
     }
@@ -152,7 +162,7 @@ impl Transcriber {
                 format!("the model {} cannot translate: it understands English only", self.model.name),
             );
         }
-        let previous: Vec<Token> = match options.prompt.as_deref().map(str::trim) {
+        let previous: Vec<Token> = match options.context.prompt.as_deref().map(str::trim) {
             Some(prompt) if !prompt.is_empty() => self.tokenizer.encode(&format!(" {prompt}")),
             _ => Vec::new(),
         };
@@ -160,7 +170,7 @@ impl Transcriber {
             task: options.task,
             language,
             previous: previous.into(),
-            temperature: options.temperature,
+            temperature: options.fallback.temperatures.first().copied().unwrap_or_default(),
             seed: 0,
         })
     }
@@ -170,7 +180,8 @@ impl Transcriber {
         self.on_cpu(move || {
             let started = Instant::now();
             let decoded = audio::decode(upload, &limits)?;
-            let windows = audio::cut(&decoded.pcm);
+            let windows = Timeline::whole(&decoded.pcm)
+                .windows(&decoded.pcm, Duration::from_secs(WINDOW_SECONDS as u64));
             Ok((decoded, windows, started.elapsed()))
         })
         .await?
@@ -205,11 +216,11 @@ impl Transcriber {
         window: Window,
         request: Request,
     ) -> Result<WindowResult, TranscribeError> {
-        let (filters, samples) = (self.mel.clone(), window.samples.clone());
+        let (filters, cut) = (self.mel.clone(), window.clone());
         let (mel, mel_time): (LogMel, Duration) = self
             .on_cpu(move || {
                 let started = Instant::now();
-                (filters.log_mel(&pcm.samples()[samples]), started.elapsed())
+                (filters.log_mel(&cut.samples(&pcm)), started.elapsed())
             })
             .await?;
         let sequence = Sequence::new(self.rules.clone(), request, Arc::new(mel), window.duration());
@@ -269,9 +280,7 @@ impl Transcriber {
                 generate: sum(|result| result.outcome.generate),
                 ..Default::default()
             },
-            windows: results.len(),
             batch_size_seen: results.iter().map(|result| result.outcome.batch_size).max().unwrap_or(0),
-            fallbacks: 0,
         }
     }
 }
@@ -289,7 +298,8 @@ fn withheld(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
     let text: String = placed.iter().map(|segment| segment.text.as_str()).collect();
     (!text.trim().is_empty()).then(|| Dropped {
         start: result.window.start(),
-        end: result.window.start() + result.window.duration(),
+        end: result.window.end(),
+        channel: None,
         text: text.trim().to_owned(),
         reason: DropReason::NoSpeech,
     })
@@ -297,11 +307,12 @@ fn withheld(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
 
 /// What is said in the answer about a window whose text was cut short by the token limit.
 fn missing(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
-    let end = result.window.start() + result.window.duration();
+    let end = result.window.end();
     result.outcome.hypothesis.cut_short.then(|| Dropped {
         // Times after the last closed segment are not known; from its start on, text may be missing.
         start: placed.last().map_or(result.window.start(), |segment| segment.start),
         end,
+        channel: None,
         text: String::new(),
         reason: DropReason::TokenLimit,
     })

@@ -151,13 +151,14 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
         ..step(slot, 0, &[specials.start_of_transcript])
     };
     let first =
-        whisper.step(&(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
+        whisper.step(&[], &(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
     for (clip, sample) in facts.clips.iter().zip(&first) {
-        assert_eq!(sample.token, clip.prompt[1], "{}: the language", clip.file);
+        assert_eq!(sample.choices[0].token, clip.prompt[1], "{}: the language", clip.file);
         close(&format!("{}, no speech", clip.file), sample.probe, &[clip.no_speech], 1e-4);
     }
     let mut sampled: Vec<Vec<Sample>> = vec![Vec::new(); facts.clips.len()];
-    let tokens = |sampled: &[Sample]| -> Vec<Token> { sampled.iter().map(|sample| sample.token).collect() };
+    let tokens =
+        |sampled: &[Sample]| -> Vec<Token> { sampled.iter().map(|sample| sample.choices[0].token).collect() };
     loop {
         let going = |clip: &Clip, said: &[Token]| {
             said.last() != Some(&specials.end_of_text) && said.len() < clip.tokens.len()
@@ -177,13 +178,13 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
         if steps.is_empty() {
             break;
         }
-        for (step, sample) in steps.iter().zip(whisper.step(&steps).expect("the CPU decodes")) {
+        for (step, sample) in steps.iter().zip(whisper.step(&[], &steps).expect("the CPU decodes")) {
             sampled[step.slot.0].push(sample);
         }
     }
     for (clip, sampled) in facts.clips.iter().zip(&sampled) {
         assert_eq!(tokens(sampled), clip.tokens, "{}: {}", clip.file, clip.text);
-        let logprobs = sampled.iter().map(|sample| sample.logprob);
+        let logprobs = sampled.iter().map(|sample| sample.choices[0].logprob);
         let off = close(&format!("{}, log-probabilities", clip.file), logprobs, &clip.logprobs, LOGITS);
         println!("{}: {} tokens, log-probabilities {off:.1e}: {}", clip.file, clip.tokens.len(), clip.text);
     }

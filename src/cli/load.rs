@@ -64,6 +64,7 @@ fn options(config: &Config) -> Result<LoadOptions, Failure> {
         device: config.model.device.parse().map_err(|error| refuse("model.device", error))?,
         dtype: config.model.dtype.parse().map_err(|error| refuse("model.dtype", error))?,
         slots: (config.model.slots > 0).then_some(config.model.slots),
+        lanes: (config.model.lanes > 0).then_some(config.model.lanes),
     })
 }
 

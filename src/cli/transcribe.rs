@@ -16,7 +16,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::text::language;
 use crate::transcriber::{TranscribeError, Transcriber};
-use crate::transcript::{Options, Task, Transcript};
+use crate::transcript::{Context, Fallback, Options, Task, Transcript};
 
 use super::load::{Loaded, load};
 use super::progress::Files;
@@ -71,8 +71,9 @@ impl Args {
         Ok(Options {
             task: self.task,
             language: self.language.as_ref().map(parse).transpose()?,
-            prompt: self.prompt.clone(),
-            temperature: self.temperature,
+            context: Context { prompt: self.prompt.clone(), ..Context::default() },
+            fallback: Fallback { temperatures: vec![self.temperature], ..Fallback::default() },
+            ..Options::default()
         })
     }
 }

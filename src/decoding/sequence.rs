@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audio::LogMel;
-use crate::model::{Probe, Sample, Slot, Step};
+use crate::model::{Choice, Lane, Pick, Probe, Sample, Slot, Step};
 use crate::text::Token;
 use crate::transcript::Task;
 
@@ -150,18 +150,18 @@ impl Sequence {
     fn detect_step(&self, slot: Slot) -> Step {
         Step {
             slot,
+            lane: Lane(slot.0),
             position: 0,
             tokens: vec![self.rules.specials().start_of_transcript],
             constraint: self.rules.only_languages(),
-            temperature: 0.0,
-            seed: 0,
+            pick: Pick::Likeliest(1),
             probe: None,
         }
     }
 
     fn detected(&mut self, sample: Sample) {
-        self.language = Some(sample.token);
-        self.language_probability = Some(sample.logprob.exp());
+        self.language = Some(sample.choices[0].token);
+        self.language_probability = Some(sample.choices[0].logprob.exp());
         self.prompt = Prompt::new(&self.rules, &self.request.previous, self.language, self.request.task);
         self.stage = Stage::Decode;
     }
@@ -177,11 +177,14 @@ impl Sequence {
         };
         Step {
             slot,
+            lane: Lane(slot.0),
             position,
             tokens,
             constraint: self.rules.constraint(&self.sampled),
-            temperature: self.request.temperature,
-            seed: self.request.seed,
+            pick: match self.request.temperature > 0.0 {
+                true => Pick::Drawn { temperature: self.request.temperature, seed: self.request.seed },
+                false => Pick::Likeliest(1),
+            },
             probe,
         }
     }
@@ -190,9 +193,10 @@ impl Sequence {
         if let Some(probability) = sample.probe {
             self.no_speech_prob = probability;
         }
-        self.sampled.push(sample.token);
-        self.sum_logprob += sample.logprob;
-        let end = sample.token == self.rules.specials().end_of_text;
+        let Choice { token, logprob } = sample.choices[0];
+        self.sampled.push(token);
+        self.sum_logprob += logprob;
+        let end = token == self.rules.specials().end_of_text;
         // The next step would read the latest token at this position; there must be one left.
         let next_position = self.prompt.tokens.len() + self.sampled.len() - 1;
         let full = self.sampled.len() >= self.rules.max_tokens() || next_position >= self.rules.text_ctx();
@@ -215,7 +219,7 @@ mod tests {
     }
 
     fn sample(token: Token, logprob: f32) -> Sample {
-        Sample { token, logprob, probe: None }
+        Sample { choices: vec![Choice { token, logprob }], probe: None }
     }
 
     fn step(sequence: &Sequence) -> Step {
@@ -235,7 +239,7 @@ mod tests {
         let first = step(&sequence);
         assert_eq!((first.position, first.tokens.as_slice()), (0, &[101, 104, 106][..]));
         assert_eq!(first.probe, Some(Probe { index: 0, token: 109 }));
-        sequence.sampled(Sample { token: 111, logprob: -0.5, probe: Some(0.25) });
+        sequence.sampled(Sample { probe: Some(0.25), ..sample(111, -0.5) });
         let second = step(&sequence);
         assert_eq!((second.position, second.tokens.as_slice(), second.probe), (3, &[111][..], None));
         for token in [1, 115, 100] {

@@ -48,7 +48,7 @@ impl Engine {
     pub fn start(model: Box<dyn Model>, settings: Settings) -> (Engine, Worker) {
         let (jobs, waiting) = mpsc::channel(settings.queue_windows.max(1));
         let (ended, end) = oneshot::channel();
-        let stats = Arc::new(Stats::new(model.slots()));
+        let stats = Arc::new(Stats::new(model.capacity().slots));
         let counted = stats.clone();
         let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || {
             // A panic unwinds past this send; the dropped sender then says so.

@@ -114,6 +114,7 @@ mod tests {
 
     use super::*;
     use crate::decoding::{Request, Rules};
+    use crate::model::Choice;
 
     const END: u32 = 100;
 
@@ -124,7 +125,7 @@ mod tests {
     }
 
     fn sample(token: u32) -> Sample {
-        Sample { token, logprob: 0.0, probe: None }
+        Sample { choices: vec![Choice { token, logprob: 0.0 }], probe: None }
     }
 
     fn slots(plan: &Plan) -> Vec<usize> {

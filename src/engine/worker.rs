@@ -42,7 +42,7 @@ pub fn run(
     mut jobs: mpsc::Receiver<Job>,
     stats: &Stats,
 ) -> Result<(), EngineError> {
-    let scheduler = Scheduler::new(model.slots(), settings.encode_batch);
+    let scheduler = Scheduler::new(model.capacity().slots, settings.encode_batch);
     let mut device = Device { model, scheduler, stats };
     loop {
         device.stats.beat();
@@ -159,7 +159,7 @@ impl Device<'_> {
     /// Runs one step of all rows, halving it like `encode` where memory is short.
     fn step(&mut self, steps: &[Step]) -> Result<(), ModelError> {
         let started = Instant::now();
-        let samples = match self.model.step(steps) {
+        let samples = match self.model.step(&[], steps) {
             Ok(samples) if samples.len() == steps.len() => samples,
             Ok(samples) => {
                 let got = samples.len();

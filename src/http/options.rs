@@ -65,12 +65,12 @@ fn take(wanted: &mut Wanted, name: &str, value: &str) -> Result<bool, ApiError> 
                     )
                 })?;
         }
-        "prompt" | "initial_prompt" => options.prompt = Some(value.to_owned()),
+        "prompt" | "initial_prompt" => options.context.prompt = Some(value.to_owned()),
         "temperature" => {
             let parsed = value.parse().ok().filter(|number| (0.0..=1.0).contains(number));
-            options.temperature = parsed.ok_or_else(|| {
+            options.fallback.temperatures = vec![parsed.ok_or_else(|| {
                 ApiError::param("temperature", format!("'{value}' is not a number between 0 and 1"))
-            })?;
+            })?];
         }
         "response_format" | "output" | "format" if value.eq_ignore_ascii_case("diarized_json") => {
             return Err(not_offered(name, "who speaks when"));
@@ -193,8 +193,8 @@ mod tests {
         let wanted = judge_pairs(&fields).unwrap();
         assert_eq!(wanted.options.language, language::by_code("en"));
         assert_eq!(wanted.options.task, Task::Translate);
-        assert_eq!(wanted.options.prompt.as_deref(), Some("Dr. Ruiz"));
-        assert_eq!(wanted.options.temperature, 0.4);
+        assert_eq!(wanted.options.context.prompt.as_deref(), Some("Dr. Ruiz"));
+        assert_eq!(wanted.options.fallback.temperatures, [0.4]);
         assert_eq!(wanted.format, Format::Srt);
         assert_eq!(wanted.model.as_deref(), Some("whisper-1"));
     }

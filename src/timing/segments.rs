@@ -45,6 +45,10 @@ pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
             temperature: hypothesis.temperature,
             avg_logprob: hypothesis.avg_logprob,
             no_speech_prob: hypothesis.no_speech_prob,
+            language: None,
+            channel: None,
+            risk: Vec::new(),
+            words: Vec::new(),
         });
     }
     segments
