@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use tokio::sync::Semaphore;
 
+use self::account::Account;
 use self::asked::Asked;
 use crate::audio::{self, AudioError, LogMel, MelFilters, Pcm, Timeline, Window};
 use crate::decoding::{Request, Rules, Sequence, Spoken};
@@ -88,7 +89,8 @@ impl Transcriber {
         let opened = self.open(upload, options).await?;
         let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &asked))).await?;
 
-        let mut transcript = self.account(&asked, &opened, &heard);
+        let account = Account { rules: self.rules.clone(), model: self.model.clone(), asked };
+        let mut transcript = self.on_cpu(move || account.transcript(&opened, &heard)).await?;
         transcript.receipt.timing.total = started.elapsed();
         Ok(transcript)
     }

@@ -91,6 +91,25 @@ pub struct Aligned {
     pub text: Vec<Token>,
 }
 
+impl Aligned {
+    /// Of the first `count` text tokens alone. The row after them, which tells where they end, takes the place of the end of
+    /// text.
+    pub fn shorten(&mut self, count: usize) {
+        let kept = self.start + 1 + count + 1;
+        let alignment = &mut self.alignment;
+        if kept >= alignment.tokens {
+            return;
+        }
+        let row = alignment.frames;
+        let heads =
+            alignment.scores.chunks_exact(alignment.tokens * row).flat_map(|head| &head[..kept * row]);
+        alignment.scores = heads.copied().collect();
+        alignment.probabilities.truncate(kept - 1);
+        alignment.tokens = kept;
+        self.text.truncate(count);
+    }
+}
+
 impl Sequence {
     pub fn new(rules: Arc<Rules>, request: Request, mel: Arc<LogMel>, audio: Duration) -> Self {
         let language = match &request.language {

@@ -268,6 +268,9 @@ fn words_are_aligned_over_the_text_alone_in_the_same_slot() {
         Alignment { heads: 0, tokens: 8, frames: 150, scores: Vec::new(), probabilities: vec![0.5; 7] };
     sequence.aligned(alignment.clone());
     assert_eq!(sequence.next(seat()), Work::Done);
-    let aligned = sequence.finish().alignment.unwrap();
+    let mut aligned = sequence.finish().alignment.unwrap();
     assert_eq!(aligned, Aligned { alignment, start: 3, text: vec![1, 2, 3] });
+    aligned.shorten(1);
+    assert_eq!((aligned.text.as_slice(), aligned.alignment.tokens), (&[1][..], 6));
+    assert_eq!(aligned.alignment.probabilities.len(), 5);
 }

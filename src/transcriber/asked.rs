@@ -19,7 +19,6 @@ pub(super) struct Asked {
     pub language: Option<Language>,
     pub detection: Detection,
     pub long_form: LongForm,
-    pub words: bool,
     pub warnings: Vec<String>,
 }
 
@@ -102,7 +101,6 @@ impl Transcriber {
                 }
                 sequential => sequential,
             },
-            words: options.words,
             warnings,
         })
     }

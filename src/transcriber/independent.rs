@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::pending::samples_in;
 use crate::audio::{Timeline, Window};
 use crate::decoding::{Request, Verdict, closed};
-use crate::text::TIMESTAMP_STEP;
+use crate::text::{TIMESTAMP_STEP, Token};
 
 use super::asked::Asked;
 use super::language::is_sure;
@@ -149,6 +149,10 @@ impl Transcriber {
         if progress && (is_open || spoken >= samples_in(UNSAID)) {
             hypothesis.tokens.truncate(kept);
             hypothesis.cut_short = false;
+            if let Some(aligned) = &mut hypothesis.alignment {
+                let is_text = |token: &&Token| self.rules.specials().is_text(**token);
+                aligned.shorten(hypothesis.tokens.iter().filter(is_text).count());
+            }
             return Some(rest);
         }
         None

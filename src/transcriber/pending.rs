@@ -3,10 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::audio::{LogMel, MelFilters, Pcm, Timeline, Window};
-use crate::decoding::Aligned;
-use crate::text::Tokenizer;
-use crate::transcript::{Language, Segment, Speech, Word};
+use crate::audio::{LogMel, MelFilters, Pcm, Timeline};
+use crate::transcript::Speech;
 
 pub fn speech(pcm: &Pcm, _how: &Speech) -> Vec<Range<usize>> {
     vec![0..pcm.samples().len()]
@@ -31,7 +29,3 @@ impl M for MelFilters {
 pub fn samples_in(time: Duration) -> usize {
     (time.as_nanos() / 62_500) as usize
 }
-pub fn words(_a: &Aligned, _t: &Tokenizer, _l: Option<Language>) -> Vec<Word> {
-    Vec::new()
-}
-pub fn give(_s: &mut [Segment], _w: Vec<Word>, _win: &Window, _sp: &[Range<usize>]) {}

@@ -10,6 +10,7 @@ use crate::decoding::{Request, Verdict};
 use crate::text::Token;
 use crate::transcript::LongForm;
 
+use super::account::place;
 use super::asked::Asked;
 use super::pending::M;
 use super::{Heard, Listened, Take, TranscribeError, Transcriber};
@@ -44,7 +45,7 @@ impl Transcriber {
                 _ => size,
             };
             if hypothesis.verdict == Verdict::Accept {
-                said.extend(self.place(&listened).into_iter().flat_map(|segment| segment.tokens));
+                said.extend(place(&self.rules, &listened).into_iter().flat_map(|segment| segment.tokens));
                 if !condition_on_previous_text || hypothesis.temperature > prompt_reset_on_temperature {
                     reset = said.len();
                 }
