@@ -5,8 +5,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::silence::{clip, keep_larger_part, move_out, silences};
-use super::usual::{keep_usual_length, median_length};
+use super::silence::{Standing, clip, keep_larger_part, move_on, silences};
+use super::usual::{SENTENCE_ENDS, keep_usual_length, median_length};
 use super::words::Spoken;
 use crate::audio::{Window, duration_of};
 use crate::transcript::{Segment, Word};
@@ -35,19 +35,22 @@ pub fn give(segments: &mut [Segment], words: Vec<Vec<Spoken>>, place: Place) {
     let window = place.window;
     let usual = median_length(words.iter().flatten());
     let silences = [silences(window, place.speech), place.quiet.to_vec()].concat();
-    let mut times: Vec<Time> = Vec::new();
-    let mut last_speech = Duration::ZERO;
-    for (segment, words) in segments.iter().zip(&words) {
-        let own = within(window, segment.start)..within(window, segment.end);
-        let mut found = timed(words).unwrap_or_else(|| spread(words, &own));
-        for (time, word) in found.iter_mut().zip(words) {
-            clip(time, word.until.unwrap_or_default(), &silences);
-        }
-        keep_usual_length(&mut found, &own, (usual, last_speech));
-        last_speech = found.last().map_or(last_speech, |time| time.end);
-        times.extend(found);
+    let owns: Vec<Time> =
+        segments.iter().map(|segment| within(window, segment.start)..within(window, segment.end)).collect();
+    let heard =
+        words.iter().zip(&owns).map(|(words, own)| timed(words).unwrap_or_else(|| spread(words, own)));
+    let mut times: Vec<Time> = heard.flatten().collect();
+    move_on(&mut times, &standings(&words), &silences);
+    for (time, word) in times.iter_mut().zip(words.iter().flatten()) {
+        clip(time, word.until.unwrap_or_default(), &silences);
     }
-    move_out(&mut times, &silences);
+    let (mut last_speech, mut rest) = (Duration::ZERO, &mut times[..]);
+    for (words, own) in words.iter().zip(&owns) {
+        let (its, others) = rest.split_at_mut(words.len());
+        keep_usual_length(its, own, (usual, last_speech));
+        last_speech = its.last().map_or(last_speech, |time| time.end);
+        rest = others;
+    }
     let letters: Vec<usize> = words.iter().flatten().map(letters).collect();
     share(&mut times, &letters);
     put_in_order(&mut times, window.duration());
@@ -87,6 +90,23 @@ pub(super) fn within(window: &Window, time: Duration) -> Duration {
 
 fn timed(words: &[Spoken]) -> Option<Vec<Time>> {
     words.iter().map(|word| word.time.clone()).collect()
+}
+
+fn standings(segments: &[Vec<Spoken>]) -> Vec<Standing> {
+    let mut all = Vec::new();
+    for words in segments {
+        let mut opens = true;
+        for (index, word) in words.iter().enumerate() {
+            let closed = word
+                .text
+                .trim_end_matches(['"', '\'', '”', ')', ']'])
+                .ends_with(|c| SENTENCE_ENDS.contains(c));
+            let ends = closed || index + 1 == words.len();
+            all.push(Standing { opens, ends });
+            opens = ends;
+        }
+    }
+    all
 }
 
 /// What a word weighs where several share a stretch of time; the pause between two of them weighs one letter.
