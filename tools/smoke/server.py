@@ -15,6 +15,8 @@ import uuid
 class Server:
     """`with Server(["target/release/verbatim"]) as server:` serves on a free port until the block ends."""
 
+    answer_within = 300  # seconds
+
     def __init__(self, command, *arguments, patience=600):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -59,7 +61,7 @@ class Server:
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=300) as answer:
+            with urllib.request.urlopen(request, timeout=self.answer_within) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
