@@ -7,6 +7,7 @@ version of espeak-ng.
 """
 
 import argparse
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -133,8 +134,18 @@ def call(espeak, rng, folder):
     }  # fmt: skip
 
 
+def made_of(seed) -> str:
+    """A hash of all that decides what the corpus is, but for the version of espeak-ng."""
+    sources = [Path(__file__), Path(sounds.__file__), *sorted(Path(grammar.__file__).parent.glob("*.*"))]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources) + str(seed).encode()).hexdigest()
+
+
 def write(folder: Path, seed=SEED):
     folder.mkdir(parents=True, exist_ok=True)
+    stamp = folder / "made-of"
+    if stamp.exists() and stamp.read_text() == made_of(seed):
+        print(f"{folder}: is there")
+        return
     espeak, truth = Espeak(), []
     for language in grammar.LANGUAGES:
         for place in range(SINGLES):
@@ -155,6 +166,7 @@ def write(folder: Path, seed=SEED):
     for language in grammar.LANGUAGES:
         truth.append(cuts(espeak, random.Random(f"{seed} cuts {language}"), language).write(folder, f"cuts-{language}.wav"))
     (folder / "truth.json").write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    stamp.write_text(made_of(seed))
     for kind in dict.fromkeys(t["kind"] for t in truth):
         files = [t for t in truth if t["kind"] == kind]
         print(f"{kind}: {len(files)} files, {sum(t['duration'] for t in files) / 60:.1f} minutes")

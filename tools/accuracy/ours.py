@@ -41,6 +41,8 @@ def hear(command: list[str], corpus: Path, rows: list[str], kinds: list[str], mo
                 continue
             fields = dict(options)
             out[row] = {"options": options, "refused": probe(server, corpus / truth[0]["file"], fields), "answers": {}}
+            if not fields.keys() >= options.keys():  # Its answers would be another row's.
+                continue
             with ThreadPoolExecutor(8 if len(tasks) > 20 else 2) as pool:
                 answers = pool.map(lambda asked: ask(server, corpus, *asked, fields), tasks)
                 for (clip, task), answer in zip(tasks, answers):
