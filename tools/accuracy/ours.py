@@ -59,6 +59,8 @@ def probe(server, clip: Path, fields: dict) -> list[str]:
         status, answer = server.transcribe(clip.read_bytes(), clip.name, **{name: fields[name]})
         if status != 200:
             refused.append(f"{name}={fields.pop(name)}: {answer['error']['message'] if isinstance(answer, dict) else answer}")
+        elif server.answered.get("x-verbatim-ignored"):
+            refused.append(f"{name}={fields.pop(name)}: passed over")
     return refused
 
 

@@ -67,7 +67,7 @@ class Server:
             return error.code, error.headers, error.read()
 
     def transcribe(self, audio, name="audio", **fields):
-        """Posts a form as curl -F does; (status, body), the body parsed where it is JSON."""
+        """Posts a form as curl -F does; (status, body), the body parsed where it is JSON; `answered` keeps the last headers."""
         boundary = uuid.uuid4().hex
         parts = b""
         for key, value in fields.items():
@@ -75,6 +75,6 @@ class Server:
         parts += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
         parts += audio + f"\r\n--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        status, answered, body = self.request("POST", "/transcribe", parts, headers)
-        is_json = answered.get("Content-Type", "").startswith("application/json")
+        status, self.answered, body = self.request("POST", "/transcribe", parts, headers)
+        is_json = self.answered.get("Content-Type", "").startswith("application/json")
         return status, json.loads(body) if is_json else body.decode()
