@@ -1,6 +1,7 @@
-"""Records tests/fixtures/parity/decoding.json: what OpenAI's own code and transformers answer for the recordings in tests/fixtures/speech.
+"""Records decoding.json and longform.json of tests/fixtures/parity: what OpenAI's own code and transformers answer for tests/fixtures/speech.
 
     .venv/bin/python tools/parity/decoding.py
+    .venv/bin/python tools/parity/decoding.py --only longform
 
 Every answer is given again for log-mels that differ by 1e-4, as two right implementations of the log-mel may. A case whose answer
 stays is `stable`, and another implementation must give it; for the others it need only be one as good.
@@ -11,7 +12,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import soundfile
 import tiktoken
 import torch
@@ -43,9 +43,10 @@ SPLIT = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=HOUSE / "models/demo")
-    parser.add_argument("--out", type=Path, default=HOUSE / "tests/fixtures/parity/decoding.json")
+    parser.add_argument("--out", type=Path, default=HOUSE / "tests/fixtures/parity")
+    parser.add_argument("--only", choices=["decoding", "longform"], help="this file alone")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model, generation = reference.load(asked.model)
@@ -56,25 +57,37 @@ def main() -> None:
             if not clip["file"].endswith(".mp3"):  # Decoders of MP3 differ.
                 audio[clip["file"]], rate = soundfile.read(SPEECH / clip["file"], dtype="float32")
                 assert rate == 16_000, clip["file"]
-    tokenizer = whisper.tokenizer.get_tokenizer(True)
-    facts = {
+    made = {
         "made_with": versions() | {"openai-whisper": whisper_version, "tiktoken": tiktoken.__version__},
         "model": asked.model.name,
         "weights_sha256": hashlib.sha256((asked.model / "model.safetensors").read_bytes()).hexdigest(),
+        "mel_noise": windows.NOISE,
+    }
+    for name, record in (("decoding", decoding), ("longform", longform_cases)):
+        if asked.only in (None, name):
+            path = asked.out / f"{name}.json"
+            path.write_text(readable(made | record(model, generation, audio, peer)), encoding="utf-8")
+            print(f"{path}: {path.stat().st_size} bytes", flush=True)
+
+
+def decoding(model, generation: dict, audio: dict, peer) -> dict:
+    """One window at a time, and the parts."""
+    tokenizer = whisper.tokenizer.get_tokenizer(True)
+    return {
         "checkpoint_suppress_tokens": reference.suppressed(generation, tokenizer),
         "non_speech_tokens": list(tokenizer.non_speech_tokens),
-        "mel_noise": windows.NOISE,
-        "languages": windows.languages(model, audio),
-        "windows": windows.record(model, generation, audio, peer),
-        "long": longform.record(model, generation, audio, peer),
-        "alignments": alignment.record(model, generation, audio),
         "dynamic_time_warping": alignment.warps(),
         "median_filter": alignment.medians(),
-        "compression_ratios": [{"text": text, "ratio": whisper.utils.compression_ratio(text) if text else 0.0} for text in TEXTS],
+        "compression_ratios": [{"text": text, "ratio": whisper.utils.compression_ratio(text)} for text in TEXTS],
         "word_splits": [alignment.split(text, language) for text, language in SPLIT],
+        "languages": windows.languages(model, audio),
+        "alignments": alignment.record(model, generation, audio),
+        "windows": windows.record(model, generation, audio, peer),
     }
-    asked.out.write_text(readable(facts), encoding="utf-8")
-    print(f"{asked.out}: {asked.out.stat().st_size} bytes")
+
+
+def longform_cases(model, generation: dict, audio: dict, peer) -> dict:
+    return {"cases": longform.record(model, generation, audio, peer)}
 
 
 if __name__ == "__main__":
