@@ -11,7 +11,7 @@ use futures::StreamExt;
 
 use crate::config::Config;
 use crate::engine::{EngineError, Worker};
-use crate::format::{Format, render};
+use crate::format::{Format, Layout, Rendered, render};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::text::language;
@@ -20,8 +20,10 @@ use crate::transcript::{Context, Fallback, Options, Task, Transcript};
 
 use super::load::{Loaded, load};
 use super::progress::Files;
+use super::subtitle_flags::SubtitleFlags;
 use super::{Exit, Failure};
 use output::Output;
+pub(super) use output::replace;
 
 /// How often the progress bar learns what the engine has done.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -49,6 +51,8 @@ pub struct Args {
     /// 0 takes the likeliest words; above 0, up to 1, they are drawn by chance.
     #[arg(long, default_value_t = 0.0, value_parser = temperature)]
     temperature: f32,
+    #[command(flatten)]
+    subtitles: SubtitleFlags,
 }
 
 fn task(name: &str) -> Result<Task, String> {
@@ -64,6 +68,12 @@ fn temperature(text: &str) -> Result<f32, String> {
 }
 
 impl Args {
+    fn layout(&self) -> Result<Layout, Failure> {
+        let mut layout = Layout::new(self.format);
+        self.subtitles.set(&mut layout)?;
+        Ok(layout)
+    }
+
     fn options(&self) -> Result<Options, Failure> {
         let unknown =
             |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
@@ -85,19 +95,25 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
         config.log.level = "warn,symphonia=off".to_owned();
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
-    let options = args.options()?;
+    let (options, layout) = (args.options()?, args.layout()?);
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let loaded = load(&config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(transcribe_all(args, options, output, loaded));
+    let exit = runtime.block_on(transcribe_all(args, Wanted { options, layout }, output, loaded));
     // A read of standard input that nobody ends would keep the process.
     runtime.shutdown_timeout(Duration::ZERO);
     exit
 }
 
+/// What the text is made from and how it is written.
+struct Wanted {
+    options: Options,
+    layout: Layout,
+}
+
 async fn transcribe_all(
     args: &Args,
-    options: Options,
+    wanted: Wanted,
     output: Output,
     loaded: Loaded,
 ) -> Result<Exit, Failure> {
@@ -109,7 +125,7 @@ async fn transcribe_all(
     let abreast = transcriber.model().slots + 1;
     let mut results = futures::stream::iter(args.files.iter().enumerate())
         .map(|(index, file)| {
-            let (transcriber, options) = (&transcriber, &options);
+            let (transcriber, options) = (&transcriber, &wanted.options);
             async move { (index, transcribe(transcriber, file, options).await) }
         })
         .buffered(abreast);
@@ -120,7 +136,10 @@ async fn transcribe_all(
             next = results.next() => match next {
                 None => break,
                 Some((index, result)) => {
-                    let written = result.and_then(|transcript| write(&output, &bar, index, &transcript));
+                    let written = result.and_then(|transcript| {
+                        let rendered = render(&transcript, &wanted.layout);
+                        write(&output, &bar, index, (&transcript, &rendered))
+                    });
                     if let Err(reason) = written {
                         if let Some(lost) = lost(&mut worker).await {
                             return Err(lost);
@@ -177,8 +196,12 @@ async fn read(file: &Path) -> std::io::Result<Bytes> {
     whole.await?
 }
 
-fn write(output: &Output, bar: &Files, index: usize, transcript: &Transcript) -> Result<(), String> {
-    let rendered = render(transcript, output.format());
+fn write(
+    output: &Output,
+    bar: &Files,
+    index: usize,
+    (transcript, rendered): (&Transcript, &Rendered),
+) -> Result<(), String> {
     bar.aside(|| {
         if let Some(incomplete) = &transcript.incomplete {
             eprintln!("verbatim: warning: {}: {}", output.name(index), incomplete.reason);

@@ -38,12 +38,14 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
       "dropped": [],
       "dtype": "f32",
       "duration": 1.0,
-      "fallbacks": 0,
+      "fallbacks": [],
       "incomplete": null,
       "language": "english",
       "language_code": "en",
       "language_probability": null,
+      "languages": [],
       "model": "fake",
+      "no_speech": false,
       "rtf": null,
       "segments": [
         {
@@ -52,6 +54,7 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
           "end": 1.0,
           "id": 0,
           "no_speech_prob": 0.01,
+          "risk": [],
           "seek": 0,
           "start": 0.0,
           "temperature": 0.0,
@@ -75,7 +78,14 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
         "seconds": 1,
         "type": "duration"
       },
-      "windows": 1
+      "warnings": [],
+      "windows": 1,
+      "windows_at": [
+        {
+          "end": 1.0,
+          "start": 0.0
+        }
+      ]
     }
     "#);
 }
