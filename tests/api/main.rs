@@ -14,4 +14,5 @@ mod health;
 mod overload;
 mod shutdown;
 mod slow_clients;
+mod subtitles;
 mod transcribe;
