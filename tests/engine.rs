@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use verbatim::audio::{MelFilters, Pcm, SAMPLE_RATE};
-use verbatim::decoding::{Hypothesis, Request, Rules, Sequence};
+use verbatim::decoding::{Hypothesis, Request, Rules, Sequence, Spoken};
 use verbatim::engine::{Engine, Settings, Worker};
 use verbatim::model::files::ModelFiles;
 use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
 use verbatim::text::Tokenizer;
+use verbatim::transcript::{Fallback, Search};
 
 struct Demo {
     engine: Engine,
@@ -23,7 +24,7 @@ fn start(slots: usize, encode_batch: usize) -> Demo {
     let options = LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), ..Default::default() };
     let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
     let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
-    let rules = Arc::new(Rules::new(&tokenizer, whisper.generation(), whisper.info()));
+    let rules = Arc::new(Rules::new(tokenizer.into(), whisper.generation(), whisper.info()));
     let mel = MelFilters::new(whisper.info().n_mels);
     let settings = Settings { encode_batch, ..Default::default() };
     let (engine, worker) = Engine::start(Box::new(whisper), settings);
@@ -55,9 +56,15 @@ fn windows() -> Vec<(Pcm, Request)> {
                 .collect();
             let request = Request {
                 // Some detect their language, some sample, some do neither.
-                language: (index % 3 != 0).then_some(770),
-                temperature: if index % 4 == 1 { 0.7 } else { 0.0 },
-                seed: u64::from(index),
+                language: match index % 3 {
+                    0 => Spoken::Detect { among: Arc::default(), otherwise: None, threshold: 0.5 },
+                    _ => Spoken::Known(Some(770)),
+                },
+                fallback: Fallback {
+                    temperatures: vec![if index % 4 == 1 { 0.7 } else { 0.0 }],
+                    ..Fallback::default()
+                },
+                search: Search { seed: u64::from(index), ..Search::default() },
                 ..Default::default()
             };
             (Pcm::from_16k_mono(samples), request)

@@ -1,6 +1,6 @@
 //! The flags that cut subtitles in, the layout they ask for out; verbs that write subtitles share them.
 
-use crate::format::{Layout, LayoutError};
+use crate::format::{Layout, LayoutError, quoted};
 
 use super::Failure;
 
@@ -57,5 +57,6 @@ impl SubtitleFlags {
 }
 
 fn wrong(field: &str, error: &LayoutError) -> Failure {
-    Failure::usage(format!("--{}: {error}", field.replace('_', "-")))
+    let flag = field.replace('_', "-");
+    Failure::usage(format!("--{flag} cannot be '{}': give {}", quoted(&error.value), error.allowed))
 }

@@ -1,8 +1,6 @@
 //! Fields such as `max_line_width=42` in, how the answer is written (`Layout`) out.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::subtitles::SubtitleRules;
@@ -30,10 +28,22 @@ pub struct Granularities {
 
 /// A field with a value that it cannot have; `Display` is the sentence for who sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("'{param}' cannot be '{}': give {allowed}", quoted(value))]
 pub struct LayoutError {
     pub param: &'static str,
-    message: String,
+    /// The part of the value that is wrong.
+    pub value: String,
+    pub allowed: String,
+}
+
+/// What a client wrote, as far as it is worth repeating.
+pub fn quoted(value: &str) -> String {
+    const MOST: usize = 80;
+    let mut quoted: String = value.chars().take(MOST).collect();
+    if quoted.len() < value.len() {
+        quoted.push_str("...");
+    }
+    quoted
 }
 
 impl Layout {
@@ -99,16 +109,15 @@ impl Layout {
             "word_timestamps" => self.word_timestamps = flag(name, value)?,
             "highlight_words" => self.highlight_words = flag(name, value)?,
             "subtitles" => rules.tidy = tidy(value)?,
-            "max_line_width" => rules.max_line_width = Some(within(name, value, 1..=1000)?),
-            "max_line_count" => rules.max_line_count = Some(within(name, value, 1..=100)?),
-            "max_words_per_line" => rules.max_words_per_line = Some(within(name, value, 1..=1000)?),
-            "max_cue_seconds" => rules.max_cue = Some(seconds(within(name, value, 0.1..=3600.0)?)),
-            "min_cue_seconds" => rules.min_cue = Some(seconds(within(name, value, 0.0..=3600.0)?)),
-            "max_cps" => rules.max_cps = Some(within(name, value, 1.0..=1000.0)?),
+            "max_line_width" => rules.max_line_width = Some(whole(name, value, 1..=1000)?),
+            "max_line_count" => rules.max_line_count = Some(whole(name, value, 1..=100)?),
+            "max_words_per_line" => rules.max_words_per_line = Some(whole(name, value, 1..=1000)?),
+            "max_cue_seconds" => rules.max_cue = Some(seconds(number(name, value, 0.1..=3600.0)?)),
+            "min_cue_seconds" => rules.min_cue = Some(seconds(number(name, value, 0.0..=3600.0)?)),
+            "max_cps" => rules.max_cps = Some(number(name, value, 1.0..=1000.0)? as f32),
             _ => {
-                let parsed = value.parse();
-                let unknown = |error: UnknownFormat| wrong("response_format", error.to_string());
-                self.format = parsed.map_err(unknown)?;
+                let parsed: Result<Format, UnknownFormat> = value.parse();
+                self.format = parsed.map_err(|_| wrong(name, value, UnknownFormat::KNOWN))?;
             }
         }
         Ok(true)
@@ -125,8 +134,7 @@ impl Layout {
                 "segment" => asked.get_or_insert_default().segments = true,
                 "word" => asked.get_or_insert_default().words = true,
                 _ => {
-                    let message = format!("'{name}' is not a granularity: choose segment or word");
-                    return Err(wrong("timestamp_granularities", message));
+                    return Err(wrong("timestamp_granularities", name, "word, segment or both"));
                 }
             }
         }
@@ -135,8 +143,8 @@ impl Layout {
     }
 }
 
-fn wrong(param: &'static str, message: String) -> LayoutError {
-    LayoutError { param, message }
+fn wrong(param: &'static str, value: &str, allowed: impl Into<String>) -> LayoutError {
+    LayoutError { param, value: value.to_owned(), allowed: allowed.into() }
 }
 
 /// `null` is how JSON-minded clients write a flag that is not set.
@@ -144,10 +152,7 @@ fn flag(name: &'static str, value: &str) -> Result<bool, LayoutError> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" | "null" | "none" => Ok(false),
-        _ => {
-            let message = format!("'{value}' is not a yes or no for '{name}': give true or false");
-            Err(wrong(name, message))
-        }
+        _ => Err(wrong(name, value, "true or false")),
     }
 }
 
@@ -155,22 +160,21 @@ fn tidy(value: &str) -> Result<bool, LayoutError> {
     match value.to_ascii_lowercase().as_str() {
         "tidy" => Ok(true),
         "plain" => Ok(false),
-        _ => Err(wrong(
-            "subtitles",
-            format!("'{value}' is not a way of cutting subtitles: choose tidy or plain"),
-        )),
+        _ => Err(wrong("subtitles", value, "tidy or plain")),
     }
 }
 
-fn within<T>(name: &'static str, value: &str, range: RangeInclusive<T>) -> Result<T, LayoutError>
-where
-    T: FromStr + PartialOrd + Display,
-{
+fn whole(name: &'static str, value: &str, range: RangeInclusive<usize>) -> Result<usize, LayoutError> {
     let parsed = value.parse().ok().filter(|number| range.contains(number));
-    parsed.ok_or_else(|| {
-        let (least, most) = (range.start(), range.end());
-        wrong(name, format!("'{value}' is not a number between {least} and {most} for '{name}'"))
-    })
+    let (least, most) = (range.start(), range.end());
+    parsed.ok_or_else(|| wrong(name, value, format!("a whole number from {least} to {most}")))
+}
+
+/// What is not finite is in no range.
+fn number(name: &'static str, value: &str, range: RangeInclusive<f64>) -> Result<f64, LayoutError> {
+    let parsed = value.parse().ok().filter(|number| range.contains(number));
+    let (least, most) = (range.start(), range.end());
+    parsed.ok_or_else(|| wrong(name, value, format!("a number from {least} to {most}")))
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -9,7 +9,7 @@ mod subtitles;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::layout::{Granularities, Layout, LayoutError};
+pub use self::layout::{Granularities, Layout, LayoutError, quoted};
 pub use self::subtitles::SubtitleRules;
 use crate::transcript::{Language, Transcript};
 
@@ -88,8 +88,13 @@ impl Format {
 
 /// The text names no format; `Display` says which there are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a format: choose json, verbose_json, text, srt, vtt or tsv")]
+#[error("'{0}' is not a format: choose {known}", known = UnknownFormat::KNOWN)]
 pub struct UnknownFormat(String);
+
+impl UnknownFormat {
+    /// What could have been meant.
+    pub const KNOWN: &'static str = "json, verbose_json, text, srt, vtt or tsv";
+}
 
 impl FromStr for Format {
     type Err = UnknownFormat;

@@ -14,7 +14,7 @@ mod gpu_info;
 mod health;
 mod layout;
 mod observe;
-mod options;
+pub mod options;
 mod serve;
 mod settings;
 mod subtitles;

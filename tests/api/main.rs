@@ -11,6 +11,7 @@ mod cancel;
 mod errors;
 mod gpu_info;
 mod health;
+mod options;
 mod overload;
 mod shutdown;
 mod slow_clients;

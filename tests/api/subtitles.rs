@@ -73,7 +73,7 @@ async fn wrong_documents_and_options_are_named() {
     let (message, param) = refused(post("?max_line_width=wide").body(STORED), 400).await;
     assert!(message.contains("wide") && param == "max_line_width", "{message}");
     let (_, param) = refused(post("?format=docx").body(STORED), 400).await;
-    assert_eq!(param, "response_format");
+    assert_eq!(param, "format");
     let no_file = post("").multipart(Form::new().text("format", "srt"));
     assert_eq!(refused(no_file, 400).await.1, "file");
 }
