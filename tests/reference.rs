@@ -137,15 +137,18 @@ async fn every_option_gives_the_references_tokens_alone_and_in_a_crowd() {
     let recorded = recorded();
     let cases: Vec<&Case> = recorded.windows.iter().filter(|case| case.stable).collect();
     assert!(cases.len() > 20, "{} cases", cases.len());
+    // Every third one alone: with all of them in the crowd that is enough to tell the two apart.
     let mut alone = Vec::new();
-    for case in &cases {
+    for case in cases.iter().step_by(3) {
         alone.push(replay(&transcriber, case).await);
     }
     let crowd = join_all(cases.iter().map(|case| replay(&transcriber, case))).await;
     assert!(crowd.iter().any(|transcript| transcript.receipt.batch_size_seen > 4), "there was no crowd");
     let mut found = Vec::new();
-    for ((case, alone), crowd) in cases.iter().zip(&alone).zip(&crowd) {
-        found.extend(differences(case, alone));
+    for (case, crowd) in cases.iter().zip(&crowd) {
+        found.extend(differences(case, crowd));
+    }
+    for ((case, crowd), alone) in cases.iter().zip(&crowd).step_by(3).zip(&alone) {
         let tokens = |transcript: &Transcript| -> Vec<Vec<u32>> {
             transcript.segments.iter().map(|segment| segment.tokens.clone()).collect()
         };
@@ -181,7 +184,6 @@ async fn languages_are_as_probable_as_the_reference_has_them() {
 fn text_packs_as_zlib_packs_it_elsewhere() {
     for Ratio { text, ratio } in recorded().compression_ratios {
         let ours = verbatim::decoding::compression_ratio(&text);
-        // Two versions of zlib may differ by a byte or two.
-        assert!((ours - ratio).abs() <= 0.04 * ratio, "{text:?}: {ours}, {ratio} recorded");
+        assert!((ours - ratio).abs() < 1e-5, "{text:?}: {ours}, {ratio} recorded");
     }
 }

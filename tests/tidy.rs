@@ -103,7 +103,7 @@ const FORBIDDEN_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper
 /// What cannot help naming a host: cargo writes it.
 const WORDS_EXEMPT: &[&str] = &["Cargo.lock"];
 /// What git ignores, and git itself.
-const NOT_OURS: &[&str] = &[".git", ".venv", "node_modules", "__pycache__"];
+const NOT_OURS: &[&str] = &[".git", ".venv", ".venv-accuracy", "node_modules", "__pycache__"];
 
 /// `path` is relative to `src/`.
 struct File<'a> {

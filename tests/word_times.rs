@@ -227,14 +227,13 @@ fn word_edges_lie_where_the_synthesiser_put_them() {
                 })
                 .collect();
             let calm = quiet(&window.samples(&pcm));
-            let mut place =
-                |mut segments: Vec<Segment>, (speech, quiet): (&[_], &[_]), errors: &mut Errors| {
-                    let heard =
-                        Aligned { segments: &segments, alignment: Some(&alignment), prompt: prompt.len() };
-                    let found = words(heard, &aligner.tokenizer, language);
-                    give(&mut segments, found, Place { window: &window, speech, quiet });
-                    errors.add(&clip, &truth, &segments);
-                };
+            let place = |mut segments: Vec<Segment>, (speech, quiet): (&[_], &[_]), errors: &mut Errors| {
+                let heard =
+                    Aligned { segments: &segments, alignment: Some(&alignment), prompt: prompt.len() };
+                let found = words(heard, &aligner.tokenizer, language);
+                give(&mut segments, found, Place { window: &window, speech, quiet });
+                errors.add(&clip, &truth, &segments);
+            };
             place(segments.clone(), (&[], &[]), &mut bare);
             place(segments.clone(), (&speech, &[]), &mut in_speech);
             place(segments, (&[], &calm), &mut with_timestamps);

@@ -110,7 +110,8 @@ mod tests {
     /// Recorded from `split_to_word_tokens` of openai-whisper 20250625 (c0d2f624) over this tokenizer.
     #[test]
     fn words_are_those_of_the_reference() {
-        let recorded: [(&str, &str, &[(&str, usize)]); 8] = [
+        type Words = &'static [(&'static str, usize)];
+        let recorded: [(&str, &str, Words); 8] = [
             (
                 "en",
                 " Hello, “it’s” (well) ... 👍🏽 done.",

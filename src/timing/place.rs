@@ -5,8 +5,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::silence::{clip, keep_larger_part, move_out, silences};
-use super::usual::{keep_usual_length, median_length};
+use super::silence::{Standing, clip, keep_larger_part, move_on, silences};
+use super::usual::{SENTENCE_ENDS, keep_usual_length, median_length};
 use super::words::Spoken;
 use crate::audio::{Window, duration_of};
 use crate::transcript::{Segment, Word};
@@ -35,19 +35,22 @@ pub fn give(segments: &mut [Segment], words: Vec<Vec<Spoken>>, place: Place) {
     let window = place.window;
     let usual = median_length(words.iter().flatten());
     let silences = [silences(window, place.speech), place.quiet.to_vec()].concat();
-    let mut times: Vec<Time> = Vec::new();
-    let mut last_speech = Duration::ZERO;
-    for (segment, words) in segments.iter().zip(&words) {
-        let own = within(window, segment.start)..within(window, segment.end);
-        let mut found = timed(words).unwrap_or_else(|| spread(words, &own));
-        for (time, word) in found.iter_mut().zip(words) {
-            clip(time, word.until.unwrap_or_default(), &silences);
-        }
-        keep_usual_length(&mut found, &own, (usual, last_speech));
-        last_speech = found.last().map_or(last_speech, |time| time.end);
-        times.extend(found);
+    let owns: Vec<Time> =
+        segments.iter().map(|segment| within(window, segment.start)..within(window, segment.end)).collect();
+    let heard =
+        words.iter().zip(&owns).map(|(words, own)| timed(words).unwrap_or_else(|| spread(words, own)));
+    let mut times: Vec<Time> = heard.flatten().collect();
+    move_on(&mut times, &standings(&words), &silences);
+    for (time, word) in times.iter_mut().zip(words.iter().flatten()) {
+        clip(time, word.until.unwrap_or_default(), &silences);
     }
-    move_out(&mut times, &silences);
+    let (mut last_speech, mut rest) = (Duration::ZERO, &mut times[..]);
+    for (words, own) in words.iter().zip(&owns) {
+        let (its, others) = rest.split_at_mut(words.len());
+        keep_usual_length(its, own, (usual, last_speech));
+        last_speech = its.last().map_or(last_speech, |time| time.end);
+        rest = others;
+    }
     let letters: Vec<usize> = words.iter().flatten().map(letters).collect();
     share(&mut times, &letters);
     put_in_order(&mut times, window.duration());
@@ -87,6 +90,23 @@ pub(super) fn within(window: &Window, time: Duration) -> Duration {
 
 fn timed(words: &[Spoken]) -> Option<Vec<Time>> {
     words.iter().map(|word| word.time.clone()).collect()
+}
+
+fn standings(segments: &[Vec<Spoken>]) -> Vec<Standing> {
+    let mut all = Vec::new();
+    for words in segments {
+        let mut opens = true;
+        for (index, word) in words.iter().enumerate() {
+            let closed = word
+                .text
+                .trim_end_matches(['"', '\'', '”', ')', ']'])
+                .ends_with(|c| SENTENCE_ENDS.contains(c));
+            let ends = closed || index + 1 == words.len();
+            all.push(Standing { opens, ends });
+            opens = ends;
+        }
+    }
+    all
 }
 
 /// What a word weighs where several share a stretch of time; the pause between two of them weighs one letter.
@@ -175,6 +195,10 @@ mod tests {
         timeline.slice(0..timeline.len()).unwrap()
     }
 
+    fn whole(ms: u64) -> Window {
+        window(std::slice::from_ref(&(0..ms)))
+    }
+
     fn segment(start: u64, end: u64) -> Segment {
         Segment {
             start: at(start),
@@ -228,7 +252,7 @@ mod tests {
 
     #[test]
     fn edges_in_silence_move_to_speech() {
-        let window = window(&[0..10_000]);
+        let window = whole(10_000);
         let speech = [1_000..2_000, 4_000..5_000];
         let words = given(&[600..1_300, 1_300..2_800, 2_800..4_400, 4_400..6_000], &window, &speech);
         assert_eq!(words, [960..1_300, 1_300..2_040, 3_960..4_400, 4_400..5_040]);
@@ -239,27 +263,28 @@ mod tests {
 
     #[test]
     fn words_without_length_share_the_time_of_the_word_before_them_or_after_them() {
-        let words = given(&[100..400, 400..400, 400..400, 400..600], &window(&[0..1_000]), &[]);
+        let words = given(&[100..400, 400..400, 400..400, 400..600], &whole(1_000), &[]);
         assert_eq!(words, [100..200, 200..300, 300..400, 400..600]);
-        let words = given(&[0..50, 100..100, 100..500], &window(&[0..1_000]), &[]);
+        let words = given(&[0..50, 100..100, 100..500], &whole(1_000), &[]);
         assert_eq!(words, [0..50, 100..300, 300..500]);
     }
 
     #[test]
     fn words_get_their_least_length_where_all_have_none() {
-        let words = given(&[1_000..1_000, 1_000..1_000], &window(&[0..1_000]), &[]);
+        let words = given(&[1_000..1_000, 1_000..1_000], &whole(1_000), &[]);
         assert_eq!(words, [960..980, 980..1_000]);
     }
 
     #[test]
     fn a_word_lost_in_silence_without_length_goes_where_speech_begins() {
-        let words = given(&[0..0, 0..1_400, 1_400..1_600], &window(&[0..5_000]), &[1_000..2_000]);
+        let speech = std::slice::from_ref(&(1_000..2_000));
+        let words = given(&[0..0, 0..1_400, 1_400..1_600], &whole(5_000), speech);
         assert_eq!(words, [960..1_180, 1_180..1_400, 1_400..1_600]);
     }
 
     #[test]
     fn a_long_first_word_after_a_pause_is_shortened() {
-        let words = given(&[0..2_000, 2_000..2_200, 2_200..2_400, 2_400..2_600], &window(&[0..5_000]), &[]);
+        let words = given(&[0..2_000, 2_000..2_200, 2_200..2_400, 2_400..2_600], &whole(5_000), &[]);
         assert_eq!(words[0], 1_600..2_000);
     }
 
@@ -269,7 +294,7 @@ mod tests {
         let mut words = vec![spoken(None), spoken(None), spoken(None)];
         words[1].text = " hippopota".to_owned();
         words[2].probability = None;
-        give(&mut segments, vec![words], Place { window: &window(&[0..5_000]), speech: &[], quiet: &[] });
+        give(&mut segments, vec![words], Place { window: &whole(5_000), speech: &[], quiet: &[] });
         let [first, second, third] = &segments[0].words[..] else { panic!("three words") };
         assert_eq!((first.start, first.end), (at(1_000), at(1_250)));
         assert_eq!((second.end, third.end), (at(1_750), at(2_000)));

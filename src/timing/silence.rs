@@ -94,8 +94,7 @@ fn heard_in(window: &Window, speech: &[Range<usize>]) -> Vec<Time> {
 }
 
 /// A word as it was heard and `until` when its punctuation was: what sounds of the punctuation is the word's. Then no word has
-/// a part in silence; one that lies in silence altogether stays, for the detector may be wrong, unless it has no
-/// length to be wrong about.
+/// a part in silence; one that lies in silence altogether stays, for the detector may be wrong.
 pub(super) fn clip(time: &mut Time, until: Duration, silences: &[Time]) {
     let onset =
         silences.iter().map(|silence| silence.start).filter(|onset| (time.end..=until).contains(onset));
@@ -119,25 +118,28 @@ pub(super) fn keep_larger_part(time: &mut Time, silence: &Time) {
     }
 }
 
-/// A word without length in a silence tells only which side it belongs to: where the next word begins, if speech begins with that,
-/// or else where the one before it ended.
-pub(super) fn move_out(times: &mut [Time], silences: &[Time]) {
-    let around = |time: &Time| {
-        let holds = |silence: &&Time| silence.start <= time.start && time.end <= silence.end;
-        silences.iter().filter(|_| time.is_empty()).find(holds)
-    };
+/// How a word stands in its sentence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    pub opens: bool,
+    pub ends: bool,
+}
+
+/// The attention of a sentence's first word often begins in the pause before it. What lies in a silence goes where speech begins
+/// again, if the next word begins in the same silence and goes on beyond; but the end of a sentence stays.
+pub(super) fn move_on(times: &mut [Time], standing: &[Standing], silences: &[Time]) {
     for index in (1..times.len()).rev() {
-        if let Some(silence) = around(&times[index - 1])
-            && times[index].start == silence.end
-        {
+        let Standing { opens, ends } = standing[index - 1];
+        let (word, next) = (times[index - 1].clone(), times[index].clone());
+        let goes_on = |silence: &&Time| {
+            let before = silence.start.saturating_sub(word.start);
+            let within = word.end.saturating_sub(silence.start.max(word.start));
+            let next_opens = (silence.start..=silence.end).contains(&next.start) && next.end >= silence.end;
+            let mostly = before.is_zero() || (opens && within > before);
+            word.end <= silence.end && next_opens && mostly
+        };
+        if let Some(silence) = silences.iter().find(goes_on).filter(|_| !ends) {
             times[index - 1] = silence.end..silence.end;
-        }
-    }
-    for index in 1..times.len() {
-        if let Some(silence) = around(&times[index])
-            && times[index - 1].end == silence.start
-        {
-            times[index] = silence.start..silence.start;
         }
     }
 }
@@ -189,6 +191,23 @@ mod tests {
         assert_eq!(time, at(100)..at(420));
         clip(&mut time, at(410), &[]);
         assert_eq!(time, at(100)..at(420));
+    }
+
+    #[test]
+    fn the_first_word_of_a_sentence_leaves_the_pause_before_it_and_the_last_one_stays() {
+        let (first, last) = (Standing { opens: true, ends: false }, Standing { opens: false, ends: true });
+        let silences = [at(400)..at(1_000)];
+        let moved = |word: Range<u64>, standing| {
+            let mut times = [at(word.start)..at(word.end), at(word.end)..at(1_500)];
+            move_on(&mut times, &[standing, Standing::default()], &silences);
+            times[0].clone()
+        };
+        assert_eq!(moved(300..700, first), at(1_000)..at(1_000));
+        assert_eq!(moved(100..500, first), at(100)..at(500));
+        assert_eq!(moved(300..700, last), at(300)..at(700));
+        assert_eq!(moved(300..700, Standing::default()), at(300)..at(700));
+        assert_eq!(moved(500..700, Standing::default()), at(1_000)..at(1_000));
+        assert_eq!(moved(500..700, last), at(500)..at(700));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::words::Spoken;
 type Time = Range<Duration>;
 
 /// openai/whisper timing.py at c0d2f624, line 310.
-const SENTENCE_ENDS: &str = ".。!！?？";
+pub(super) const SENTENCE_ENDS: &str = ".。!！?？";
 /// The median word counts as this long at most; timing.py, line 304.
 const LONGEST_MEDIAN: Duration = Duration::from_millis(700);
 /// timing.py, lines 367 and 377: the segment's own time counts where a word lies so far beyond it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::align::token_frames;
 use super::usual::shorten_at_sentences;
 use crate::model::Alignment;
-use crate::text::{Token, Tokenizer, split_words};
+use crate::text::{Token, Tokenizer, WordTokens, split_words};
 use crate::transcript::{Language, Segment};
 
 /// One encoder frame.
@@ -45,7 +45,8 @@ pub fn text_tokens(segments: &[Segment], tokenizer: &Tokenizer) -> Vec<Token> {
 /// for a translation is English.
 ///
 /// Follows `find_alignment` and `add_word_timestamps`, openai/whisper timing.py at c0d2f624, lines 210-325. Unlike there, no word
-/// reaches from one segment into the next, and a word that is only blank goes with the one after it.
+/// reaches from one segment into the next, a word that is only blank goes with the one after it, and punctuation within a
+/// word does not part it.
 pub fn words(heard: Aligned, tokenizer: &Tokenizer, language: Option<Language>) -> Vec<Vec<Spoken>> {
     let texts: Vec<Vec<Token>> = heard.segments.iter().map(|segment| text_of(segment, tokenizer)).collect();
     let count: usize = texts.iter().map(Vec::len).sum();
@@ -59,7 +60,7 @@ pub fn words(heard: Aligned, tokenizer: &Tokenizer, language: Option<Language>) 
     let mut first = 0;
     let mut segments = Vec::with_capacity(texts.len());
     for text in &texts {
-        let words = split_words(tokenizer, text, language);
+        let words = join(split_words(tokenizer, text, language));
         let spoken = words.into_iter().map(|word| {
             let tokens = first + word.tokens.start..first + word.tokens.end;
             Spoken {
@@ -74,6 +75,23 @@ pub fn words(heard: Aligned, tokenizer: &Tokenizer, language: Option<Language>) 
     }
     shorten_at_sentences(&mut segments);
     segments.into_iter().map(merge).collect()
+}
+
+/// Where the text has no space, there is one word: the reference splits `o'clock` before the apostrophe, and `3.5` before the point.
+fn join(words: Vec<WordTokens>) -> Vec<WordTokens> {
+    let mut joined: Vec<WordTokens> = Vec::with_capacity(words.len());
+    for word in words {
+        let goes_on = word.text.starts_with(|c: char| c.is_ascii_punctuation())
+            && word.text.contains(char::is_alphanumeric);
+        match joined.last_mut() {
+            Some(last) if goes_on && last.text.ends_with(char::is_alphanumeric) => {
+                last.text.push_str(&word.text);
+                last.tokens.end = word.tokens.end;
+            }
+            _ => joined.push(word),
+        }
+    }
+    joined
 }
 
 fn text_of(segment: &Segment, tokenizer: &Tokenizer) -> Vec<Token> {
@@ -204,6 +222,16 @@ mod tests {
             let first = tokenizer.encode(" Take").len();
             assert_eq!(words[0][0].probability, Some(2.0 + (first - 1) as f32 / 2.0));
             assert_eq!(words[0][0].time, Some(Duration::ZERO..FRAME * 4 * first as u32));
+        }
+
+        #[test]
+        fn punctuation_within_a_word_does_not_part_it() {
+            let tokenizer = tokenizer();
+            let segments = [segment(&tokenizer, " at eight o'clock, word(s) \"and/or\" l'homme (3.5)")];
+            let heard = Aligned { segments: &segments, alignment: None, prompt: 3 };
+            let words = words(heard, &tokenizer, None);
+            let expected = [" at", " eight", " o'clock,", " word(s)", " \"and/or\"", " l'homme", " (3.5)"];
+            assert_eq!(texts(&words[0]), expected);
         }
 
         #[test]

@@ -7,6 +7,7 @@ mod fake_model;
 #[path = "../support/server.rs"]
 mod server;
 
+mod accounts;
 mod cancel;
 mod errors;
 mod gpu_info;

@@ -190,11 +190,7 @@ fn timed(
     let mut last = segment.start.as_secs_f64();
     for ((index, word), next) in stored.into_iter().enumerate().zip(next_start) {
         let start = word.start.unwrap_or(last);
-        let end = word.end.or(next).unwrap_or_else(|| segment.end.as_secs_f64()).max(if word.end.is_some() {
-            f64::NEG_INFINITY
-        } else {
-            start
-        });
+        let end = word.end.unwrap_or_else(|| next.unwrap_or(segment.end.as_secs_f64()).max(start));
         let (from, until) = span(Some(start), Some(end), || place(index))?;
         last = end;
         let Some(text) = word.word.or(word.text) else {
