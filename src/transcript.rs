@@ -1,6 +1,10 @@
 //! What a caller asks for (`Options`) and what it gets (`Transcript`): plain values, no behaviour beyond their own facts.
 
+mod options;
+
 use std::time::Duration;
+
+pub use options::{Channels, Context, Detection, Fallback, LongForm, Options, Search, Speech, Tokens};
 
 /// Whisper's two tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,18 +34,6 @@ pub struct Language {
     pub name: &'static str,
 }
 
-/// What one request asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options {
-    pub task: Task,
-    /// `None`: detect it.
-    pub language: Option<Language>,
-    /// Text given to the decoder as if it had been said just before the audio.
-    pub prompt: Option<String>,
-    /// 0 is greedy; above 0 the decoder samples.
-    pub temperature: f32,
-}
-
 /// The text of one upload, with its times and the receipt of how it was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transcript {
@@ -49,17 +41,32 @@ pub struct Transcript {
     pub language: Language,
     /// How sure the detection was; `None` where the caller named the language.
     pub language_probability: Option<f32>,
+    /// What detection found, the likeliest first; empty where the caller named the language.
+    pub languages: Vec<(Language, f32)>,
     /// Length of the decoded audio.
     pub duration: Duration,
     pub segments: Vec<Segment>,
     /// Every stretch whose text is withheld or missing, with the reason: nothing disappears silently.
     pub dropped: Vec<Dropped>,
+    /// Windows that were decoded again, and what became of them.
+    pub fallbacks: Vec<Retried>,
+    /// The stretch of the file that each window covers, in the order of the file.
+    pub windows: Vec<Span>,
+    /// Sentences for the caller about what was asked for and could not be done as asked.
+    pub warnings: Vec<String>,
+    /// Whether words were asked for, so that none found is an empty list.
+    pub words: bool,
     /// Set where the audio ended early or part of it could not be read.
     pub incomplete: Option<Incomplete>,
     pub receipt: Receipt,
 }
 
 impl Transcript {
+    /// Whether nobody was found to speak.
+    pub fn no_speech(&self) -> bool {
+        self.text().is_empty()
+    }
+
     /// The whole text, trimmed. Segments carry their own leading space.
     pub fn text(&self) -> String {
         let joined: String = self.segments.iter().map(|segment| segment.text.as_str()).collect();
@@ -81,6 +88,72 @@ pub struct Segment {
     pub avg_logprob: f32,
     pub compression_ratio: f32,
     pub no_speech_prob: f32,
+    /// What was spoken here; `None` for English-only models.
+    pub language: Option<Language>,
+    /// Counted from 0, where channels were transcribed apart.
+    pub channel: Option<usize>,
+    /// Why a reader should listen again; empty where nothing speaks against the text.
+    pub risk: Vec<Risk>,
+    /// Empty where they were not asked for.
+    pub words: Vec<Word>,
+}
+
+/// One word as it stands in the text, its leading space and punctuation included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word {
+    pub start: Duration,
+    pub end: Duration,
+    pub text: String,
+    /// Mean of its tokens' probabilities.
+    pub probability: f32,
+}
+
+/// What speaks against a segment's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// The model doubts that anybody speaks, or the detector of speech heard nobody.
+    Silence,
+    /// The text repeats itself.
+    Loop,
+    /// The text is unlikely.
+    LowLogprob,
+    /// The text stands in the prompt.
+    PromptEcho,
+    /// Another language than the file's.
+    LanguageSwitch,
+}
+
+impl Risk {
+    pub const ALL: [Risk; 5] =
+        [Risk::Silence, Risk::Loop, Risk::LowLogprob, Risk::PromptEcho, Risk::LanguageSwitch];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Risk::Silence => "silence",
+            Risk::Loop => "loop",
+            Risk::LowLogprob => "low_logprob",
+            Risk::PromptEcho => "prompt_echo",
+            Risk::LanguageSwitch => "language_switch",
+        }
+    }
+}
+
+/// A stretch of the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    pub start: Duration,
+    pub end: Duration,
+}
+
+/// A window that was decoded more than once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retried {
+    pub span: Span,
+    pub channel: Option<usize>,
+    /// The temperature of the text that was taken.
+    pub temperature: f32,
+    /// Why each attempt that was not taken was given up, in order.
+    pub reasons: Vec<Risk>,
 }
 
 /// A stretch of audio whose text is not in the answer.
@@ -88,6 +161,7 @@ pub struct Segment {
 pub struct Dropped {
     pub start: Duration,
     pub end: Duration,
+    pub channel: Option<usize>,
     /// What was withheld; empty where it was never decoded.
     pub text: String,
     pub reason: DropReason,
@@ -99,13 +173,22 @@ pub enum DropReason {
     NoSpeech,
     /// The window held more text than the model can say in one window; what follows is missing.
     TokenLimit,
+    /// The decoder said the same again and again; what it repeated is left out.
+    Loop,
+    /// The decoder said its prompt, and did not say it again without the prompt.
+    PromptEcho,
 }
 
 impl DropReason {
+    pub const ALL: [DropReason; 4] =
+        [DropReason::NoSpeech, DropReason::TokenLimit, DropReason::Loop, DropReason::PromptEcho];
+
     pub fn name(self) -> &'static str {
         match self {
             DropReason::NoSpeech => "no_speech",
             DropReason::TokenLimit => "token_limit",
+            DropReason::Loop => "loop",
+            DropReason::PromptEcho => "prompt_echo",
         }
     }
 }
@@ -128,11 +211,8 @@ pub struct Receipt {
     pub device: String,
     pub dtype: String,
     pub timing: Timing,
-    pub windows: usize,
     /// The largest batch that any window of this request was part of.
     pub batch_size_seen: usize,
-    /// Windows decoded again at a higher temperature.
-    pub fallbacks: usize,
 }
 
 /// Wall time per stage, summed over the windows of the request (so stages can add up to more than `total`).

@@ -81,6 +81,7 @@ fn usage_errors_end_with_2() {
     refusal(&["transcribe", "--format", "docx", "a.wav"], 2);
     refusal(&["transcribe", "--format", "srt", "a.wav", "b.wav"], 2);
     assert!(refusal(&["transcribe", "--language", "klingon", "a.wav"], 2).contains("klingon"));
+    assert!(refusal(&["transcribe", "--beam-size", "40", "a.wav"], 2).contains("from 0 to 16"));
     refusal(&["dance"], 2);
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use verbatim::audio::LogMel;
 use verbatim::model::files::ModelFiles;
 use verbatim::model::whisper::{DeviceRequest, DtypeRequest, LoadOptions, Whisper};
-use verbatim::model::{Constraint, Model, Slot, Step};
+use verbatim::model::{Constraint, Lane, Model, Pick, Slot, Step};
 
 const SLOTS: usize = 8;
 /// `<|startoftranscript|><|en|><|transcribe|><|0.00|>` of the demo model.
@@ -34,11 +34,11 @@ fn step(slot: usize) -> Step {
     let constraint = Constraint::default();
     Step {
         slot: Slot(slot),
+        lane: Lane(slot),
         position: 0,
         tokens: PROMPT.to_vec(),
         constraint,
-        temperature: 0.0,
-        seed: 0,
+        pick: Pick::Likeliest(1),
         probe: None,
     }
 }
@@ -55,11 +55,11 @@ fn greedy(model: &mut Whisper, windows: &[usize], tokens: usize) -> Vec<Vec<u32>
     let mut steps: Vec<Step> = (0..windows.len()).map(step).collect();
     let mut said = vec![Vec::new(); windows.len()];
     for _ in 0..tokens {
-        let samples = model.step(&steps).unwrap();
+        let samples = model.step(&[], &steps).unwrap();
         for ((step, sample), said) in steps.iter_mut().zip(samples).zip(&mut said) {
             step.position += step.tokens.len();
-            step.tokens = vec![sample.token];
-            said.push(sample.token);
+            step.tokens = vec![sample.choices[0].token];
+            said.push(sample.choices[0].token);
         }
     }
     said

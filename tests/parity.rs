@@ -117,7 +117,7 @@ fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
     let (device, slots) = (DeviceRequest::Cpu, Some(facts.clips.len()));
     let mut whisper = Whisper::load(&files, &LoadOptions { device, slots, ..Default::default() }).unwrap();
     let tokenizer = Tokenizer::from_json(&files.require("tokenizer.json").unwrap()).unwrap();
-    let rules = Rules::new(&tokenizer, whisper.generation(), whisper.info());
+    let rules = Rules::new(tokenizer.into(), whisper.generation(), whisper.info());
 
     let mut windows = Vec::new();
     for (index, clip) in facts.clips.iter().enumerate() {
@@ -145,19 +145,21 @@ fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
 /// All clips together, from the language on; a clip that has ended leaves the crowd.
 fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
     let specials = rules.specials();
+    let policy = rules.policy(&Default::default()).expect("the defaults suit every model");
     let detect = |slot| Step {
-        constraint: rules.only_languages(),
+        constraint: rules.only_languages(&[]),
         probe: Some(Probe { index: 0, token: specials.no_speech }),
         ..step(slot, 0, &[specials.start_of_transcript])
     };
     let first =
-        whisper.step(&(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
+        whisper.step(&[], &(0..facts.clips.len()).map(detect).collect::<Vec<_>>()).expect("the CPU decodes");
     for (clip, sample) in facts.clips.iter().zip(&first) {
-        assert_eq!(sample.token, clip.prompt[1], "{}: the language", clip.file);
+        assert_eq!(sample.choices[0].token, clip.prompt[1], "{}: the language", clip.file);
         close(&format!("{}, no speech", clip.file), sample.probe, &[clip.no_speech], 1e-4);
     }
     let mut sampled: Vec<Vec<Sample>> = vec![Vec::new(); facts.clips.len()];
-    let tokens = |sampled: &[Sample]| -> Vec<Token> { sampled.iter().map(|sample| sample.token).collect() };
+    let tokens =
+        |sampled: &[Sample]| -> Vec<Token> { sampled.iter().map(|sample| sample.choices[0].token).collect() };
     loop {
         let going = |clip: &Clip, said: &[Token]| {
             said.last() != Some(&specials.end_of_text) && said.len() < clip.tokens.len()
@@ -169,7 +171,7 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
             let position = if said.is_empty() { 0 } else { read.len() - 1 };
             if going(clip, &said) {
                 steps.push(Step {
-                    constraint: rules.constraint(&said),
+                    constraint: rules.constraint(&policy, &said),
                     ..step(slot, position, &read[position..])
                 });
             }
@@ -177,13 +179,13 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
         if steps.is_empty() {
             break;
         }
-        for (step, sample) in steps.iter().zip(whisper.step(&steps).expect("the CPU decodes")) {
+        for (step, sample) in steps.iter().zip(whisper.step(&[], &steps).expect("the CPU decodes")) {
             sampled[step.slot.0].push(sample);
         }
     }
     for (clip, sampled) in facts.clips.iter().zip(&sampled) {
         assert_eq!(tokens(sampled), clip.tokens, "{}: {}", clip.file, clip.text);
-        let logprobs = sampled.iter().map(|sample| sample.logprob);
+        let logprobs = sampled.iter().map(|sample| sample.choices[0].logprob);
         let off = close(&format!("{}, log-probabilities", clip.file), logprobs, &clip.logprobs, LOGITS);
         println!("{}: {} tokens, log-probabilities {off:.1e}: {}", clip.file, clip.tokens.len(), clip.text);
     }

@@ -12,15 +12,15 @@ mod decode;
 mod mel;
 mod resample;
 mod settings;
+mod timeline;
 mod window;
 
-use std::ops::Range;
 use std::time::Duration;
 
 pub use decode::{Decoded, Limits, decode};
 pub use mel::MelFilters;
 pub use settings::Settings;
-pub use window::cut;
+pub use timeline::{Timeline, Window};
 
 /// Whisper's sampling rate.
 pub const SAMPLE_RATE: usize = 16_000;
@@ -47,23 +47,6 @@ impl Pcm {
 
     pub fn samples(&self) -> &[f32] {
         &self.samples
-    }
-
-    pub fn duration(&self) -> Duration {
-        duration_of(self.samples.len())
-    }
-}
-
-/// A stretch of at most 30 s of one `Pcm`, decoded on its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Samples from the start of the file. Never empty, never longer than `WINDOW_SAMPLES`.
-    pub samples: Range<usize>,
-}
-
-impl Window {
-    pub fn start(&self) -> Duration {
-        duration_of(self.samples.start)
     }
 
     pub fn duration(&self) -> Duration {

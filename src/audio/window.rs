@@ -1,28 +1,32 @@
-//! A file's samples in, windows of at most 30 s out, cut where it is quiet.
+//! Samples in, ranges of at most 30 s out, cut where it is quiet.
 
-use super::{Pcm, SAMPLE_RATE, WINDOW_SAMPLES, Window};
+use std::ops::Range;
 
-/// A cut falls within this stretch before the 30 s are full. Speech pauses for breath every few seconds, so 8 s hold
-/// one nearly always, and a window keeps at least 22 s.
-const SEARCH: usize = 8 * SAMPLE_RATE;
+use super::{SAMPLE_RATE, WINDOW_SAMPLES};
+
+/// A cut falls within this last part of what a window can hold: speech pauses for breath every few seconds, so the last
+/// 8 s of 30 hold a pause nearly always, and a window keeps at least 22 s.
+const SEARCH: (usize, usize) = (8, 30);
 /// Energy is measured in frames of 20 ms: shorter than a plosive's closure would find pauses inside words.
 const FRAME: usize = SAMPLE_RATE / 50;
 /// A pause is judged over 15 frames, 0.3 s: the gap between words, not the gap within one.
 const PAUSE: usize = 15;
 
-/// Covers the whole of `pcm`, in order, without gaps or overlaps.
+/// Covers all of `samples`, in order, without gaps or overlaps.
 ///
-/// A file of at most 30 s is one window. In a longer one every cut falls in the middle of the quietest 0.3 s of the last
-/// 8 s that the window could have, and in the latest one where several are equal, so that digital silence does not
-/// shorten windows. An empty `pcm` has no windows.
-pub fn cut(pcm: &Pcm) -> Vec<Window> {
-    let samples = pcm.samples();
-    let mut windows = Vec::with_capacity(samples.len() / (WINDOW_SAMPLES - SEARCH) + 1);
+/// What is no longer than `longest` is one window. Of more, every cut falls in the middle of the quietest 0.3 s of the last
+/// part that the window could have, and in the latest one where several are equal, so that digital silence does not
+/// shorten windows. No samples have no windows.
+pub(super) fn cut(samples: &[f32], longest: usize) -> Vec<Range<usize>> {
+    // A window must be able to hold its search and a pause.
+    let longest = longest.clamp(SAMPLE_RATE * 2, WINDOW_SAMPLES);
+    let search = longest * SEARCH.0 / SEARCH.1;
+    let mut windows = Vec::with_capacity(samples.len() / (longest - search) + 1);
     let mut start = 0;
     while start < samples.len() {
-        let full = start + WINDOW_SAMPLES;
-        let end = if full >= samples.len() { samples.len() } else { quietest(samples, full - SEARCH, full) };
-        windows.push(Window { samples: start..end });
+        let full = start + longest;
+        let end = if full >= samples.len() { samples.len() } else { quietest(samples, full - search, full) };
+        windows.push(start..end);
         start = end;
     }
     windows
@@ -61,10 +65,9 @@ mod tests {
     #[test]
     fn a_file_of_at_most_30_s_is_one_window() {
         for len in [1, SAMPLE_RATE, WINDOW_SAMPLES - 1, WINDOW_SAMPLES] {
-            let pcm = Pcm::from_16k_mono(noise(len, 1, 0.5));
-            assert_eq!(cut(&pcm), [Window { samples: 0..len }]);
+            assert_eq!(cut(&noise(len, 1, 0.5), WINDOW_SAMPLES), [Range { start: 0, end: len }]);
         }
-        assert!(cut(&Pcm::default()).is_empty());
+        assert!(cut(&[], WINDOW_SAMPLES).is_empty());
     }
 
     #[test]
@@ -73,8 +76,7 @@ mod tests {
             let mut samples = noise(40 * SAMPLE_RATE, 2, 0.5);
             let pause = (pause_at * SAMPLE_RATE as f64) as usize;
             samples[pause..pause + SAMPLE_RATE * 2 / 5].fill(0.001);
-            let windows = cut(&Pcm::from_16k_mono(samples));
-            let cut_at = windows[0].samples.end;
+            let cut_at = cut(&samples, WINDOW_SAMPLES)[0].end;
             assert!(
                 (pause..pause + SAMPLE_RATE * 2 / 5).contains(&cut_at),
                 "pause {pause_at}: cut at {cut_at}"
@@ -84,37 +86,38 @@ mod tests {
 
     #[test]
     fn digital_silence_is_cut_as_late_as_it_goes() {
-        let windows = cut(&Pcm::from_16k_mono(vec![0.0; 100 * SAMPLE_RATE]));
-        assert!(windows[0].samples.end > WINDOW_SAMPLES - SAMPLE_RATE / 2);
+        let windows = cut(&[0.0; 100 * SAMPLE_RATE], WINDOW_SAMPLES);
+        assert!(windows[0].end > WINDOW_SAMPLES - SAMPLE_RATE / 2);
         assert_eq!(windows.len(), 4);
     }
 
     #[test]
     fn samples_that_are_not_numbers_do_not_stop_the_cutting() {
-        let windows = cut(&Pcm::from_16k_mono(vec![f32::NAN; 70 * SAMPLE_RATE]));
-        assert_eq!(windows.last().map(|w| w.samples.end), Some(70 * SAMPLE_RATE));
+        let windows = cut(&[f32::NAN; 70 * SAMPLE_RATE], WINDOW_SAMPLES);
+        assert_eq!(windows.last().map(|window| window.end), Some(70 * SAMPLE_RATE));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn windows_cover_everything_once_and_in_order(len in 0usize..130 * SAMPLE_RATE, seed: u64, quiet in 0usize..100) {
+        fn windows_cover_everything_once_and_in_order(len in 0usize..130 * SAMPLE_RATE, seed: u64, quiet in 0usize..100, longest in 2usize..=30) {
             let mut samples = noise(len, seed, 0.3);
             let from = len * quiet / 100;
             let to = (from + SAMPLE_RATE).min(len);
             samples[from..to].fill(0.0);
-            let windows = cut(&Pcm::from_16k_mono(samples));
+            let longest = longest * SAMPLE_RATE;
+            let windows = cut(&samples, longest);
             let mut at = 0;
             for window in &windows {
-                prop_assert_eq!(window.samples.start, at);
-                prop_assert!(!window.samples.is_empty());
-                prop_assert!(window.samples.len() <= WINDOW_SAMPLES);
-                at = window.samples.end;
+                prop_assert_eq!(window.start, at);
+                prop_assert!(!window.is_empty());
+                prop_assert!(window.len() <= longest);
+                at = window.end;
             }
             prop_assert_eq!(at, len);
             // Only the last window may be short.
             for window in windows.iter().rev().skip(1) {
-                prop_assert!(window.samples.len() > WINDOW_SAMPLES - SEARCH);
+                prop_assert!(window.len() >= longest - longest * 8 / 30);
             }
         }
     }

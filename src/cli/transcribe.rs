@@ -1,5 +1,6 @@
 //! `verbatim transcribe`: audio files in, their text on standard output or in a folder out, all files batched together.
 
+mod flags;
 mod output;
 
 use std::io::Read;
@@ -14,13 +15,13 @@ use crate::engine::{EngineError, Worker};
 use crate::format::{Format, render};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
-use crate::text::language;
 use crate::transcriber::{TranscribeError, Transcriber};
-use crate::transcript::{Options, Task, Transcript};
+use crate::transcript::{Options, Transcript};
 
 use super::load::{Loaded, load};
 use super::progress::Files;
 use super::{Exit, Failure};
+use flags::Flags;
 use output::Output;
 
 /// How often the progress bar learns what the engine has done.
@@ -37,44 +38,8 @@ pub struct Args {
     /// Write each file's text here, named after it, instead of to standard output.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
-    /// Language spoken, as a code or an English name; detected where it is not given.
-    #[arg(long)]
-    language: Option<String>,
-    /// transcribe (in the language spoken) or translate (into English).
-    #[arg(long, default_value = "transcribe", value_parser = task)]
-    task: Task,
-    /// Text that could have been said just before: names and spellings to expect.
-    #[arg(long)]
-    prompt: Option<String>,
-    /// 0 takes the likeliest words; above 0, up to 1, they are drawn by chance.
-    #[arg(long, default_value_t = 0.0, value_parser = temperature)]
-    temperature: f32,
-}
-
-fn task(name: &str) -> Result<Task, String> {
-    [Task::Transcribe, Task::Translate]
-        .into_iter()
-        .find(|task| task.name() == name)
-        .ok_or_else(|| "it is transcribe or translate".to_owned())
-}
-
-fn temperature(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "it is a number from 0 to 1".to_owned())?;
-    (0.0..=1.0).contains(&value).then_some(value).ok_or_else(|| "it is a number from 0 to 1".to_owned())
-}
-
-impl Args {
-    fn options(&self) -> Result<Options, Failure> {
-        let unknown =
-            |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
-        let parse = |text: &String| language::parse(text).ok_or_else(|| unknown(text));
-        Ok(Options {
-            task: self.task,
-            language: self.language.as_ref().map(parse).transpose()?,
-            prompt: self.prompt.clone(),
-            temperature: self.temperature,
-        })
-    }
+    #[command(flatten)]
+    flags: Flags,
 }
 
 pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
@@ -84,7 +49,7 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
         config.log.level = "warn,symphonia=off".to_owned();
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
-    let options = args.options()?;
+    let options = args.flags.options().map_err(Failure::usage)?;
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let loaded = load(&config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;

@@ -41,9 +41,9 @@ pub(super) fn verbose(transcript: &Transcript) -> String {
         dtype: &receipt.dtype,
         timing: TimingJson::of(&receipt.timing),
         rtf: real_time_factor(receipt.timing.total, transcript.duration),
-        windows: receipt.windows,
+        windows: transcript.windows.len(),
         batch_size_seen: receipt.batch_size_seen,
-        fallbacks: receipt.fallbacks,
+        fallbacks: transcript.fallbacks.len(),
         dropped: transcript.dropped.iter().map(DroppedJson::of).collect(),
         incomplete: transcript.incomplete.as_ref().map(IncompleteJson::of),
     })

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Format, render};
 use crate::transcript::{
-    DropReason, Dropped, Incomplete, Language, Receipt, Segment, Task, Timing, Transcript,
+    DropReason, Dropped, Incomplete, Language, Receipt, Segment, Span, Task, Timing, Transcript,
 };
 
 fn segment(start: u64, end: u64, text: &str) -> Segment {
@@ -21,6 +21,10 @@ fn segment(start: u64, end: u64, text: &str) -> Segment {
         avg_logprob: -0.25,
         compression_ratio: 1.5,
         no_speech_prob: 0.01,
+        language: None,
+        channel: None,
+        risk: Vec::new(),
+        words: Vec::new(),
     }
 }
 
@@ -29,9 +33,14 @@ fn transcript(segments: Vec<Segment>) -> Transcript {
         task: Task::Transcribe,
         language: Language { code: "en", name: "english" },
         language_probability: Some(0.98),
+        languages: Vec::new(),
         duration: Duration::from_millis(8_470),
         segments,
         dropped: Vec::new(),
+        fallbacks: Vec::new(),
+        windows: vec![Span::default()],
+        warnings: Vec::new(),
+        words: false,
         incomplete: None,
         receipt: Receipt {
             model: "demo".to_owned(),
@@ -42,9 +51,7 @@ fn transcript(segments: Vec<Segment>) -> Transcript {
                 total: Duration::from_millis(847),
                 ..Timing::default()
             },
-            windows: 1,
             batch_size_seen: 1,
-            fallbacks: 0,
         },
     }
 }
@@ -68,6 +75,7 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
     transcript.dropped.push(Dropped {
         start: Duration::from_secs(30),
         end: Duration::from_secs(60),
+        channel: None,
         text: " Thanks for watching.".to_owned(),
         reason: DropReason::NoSpeech,
     });

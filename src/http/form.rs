@@ -9,7 +9,8 @@ use multer::{Field, Multipart};
 use super::body::{self, Limits};
 use super::error::ApiError;
 
-const MAX_PARTS: usize = 32;
+/// A list of keywords comes as a part for each.
+const MAX_PARTS: usize = 640;
 const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// What a client sent. `fields` are in order, those of the query first, so that the form has the last word.

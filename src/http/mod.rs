@@ -12,7 +12,7 @@ mod form;
 mod gpu_info;
 mod health;
 mod observe;
-mod options;
+pub mod options;
 mod serve;
 mod settings;
 mod transcriptions;

@@ -51,7 +51,7 @@ pub fn transcribed(transcript: &Transcript) {
     if seconds > 0.0 {
         metrics::RTF.observe(receipt.timing.total.as_secs_f64() / seconds, &[]);
     }
-    metrics::FALLBACKS.add(receipt.fallbacks as u64, &[]);
+    metrics::FALLBACKS.add(transcript.fallbacks.len() as u64, &[]);
     for dropped in &transcript.dropped {
         metrics::DROPPED.add(1, &[("reason", dropped.reason.name())]);
     }

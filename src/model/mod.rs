@@ -1,7 +1,7 @@
 //! What the engine may ask of a network, as plain data: no tensor, no device type, nothing to import from candle.
 //!
-//! A model owns a fixed number of slots. A slot holds one window: its encoding (cross-attention keys and values)
-//! and what its decoder has read so far (self-attention keys and values).
+//! A model owns a fixed number of slots and lanes. A slot holds one window's encoding (cross-attention keys and values), a
+//! lane what the decoder has read so far (self-attention keys and values).
 
 pub mod files;
 pub mod hub;
@@ -23,33 +23,65 @@ pub use whisper::Generation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub usize);
 
+/// One memory of tokens read so far, numbered from 0 to `Capacity::lanes - 1`. A window that is searched with several
+/// beams reads in several lanes over one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(pub usize);
+
+/// How much a model can hold at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Windows.
+    pub slots: usize,
+    /// Rows of one step, at least `slots`.
+    pub lanes: usize,
+}
+
 /// The device's side of a transcription. Synchronous; called by one thread alone.
 pub trait Model: Send {
-    fn slots(&self) -> usize;
+    fn capacity(&self) -> Capacity;
 
     /// Encodes each log-mel into its slot, whose former content is forgotten.
     fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError>;
 
-    /// Feeds each row's tokens to the decoder and picks the next token of each, in the order given.
-    fn step(&mut self, steps: &[Step]) -> Result<Vec<Sample>, ModelError>;
+    /// Copies memories as `forks` says, all at once; then feeds each row's tokens to the decoder and picks the next token
+    /// of each, in the order given.
+    fn step(&mut self, forks: &[Fork], steps: &[Step]) -> Result<Vec<Sample>, ModelError>;
 
-    /// Cross-attention of the alignment heads over `tokens`, teacher-forced from position 0.
-    fn align(&mut self, rows: &[(Slot, Vec<Token>)]) -> Result<Vec<Attention>, ModelError>;
+    /// Cross-attention of the alignment heads over each row's tokens, teacher-forced from position 0.
+    fn align(&mut self, rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError>;
+}
+
+/// `to` remembers from now on what `from` remembered of its first `positions` tokens before the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    pub from: Lane,
+    pub to: Lane,
+    pub positions: usize,
 }
 
 /// One row of a decoder step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
+    /// Whose audio it hears.
     pub slot: Slot,
-    /// Where `tokens[0]` stands. Whatever the slot's decoder had read from there on is forgotten, so 0 starts afresh.
+    /// Where it remembers what it has read.
+    pub lane: Lane,
+    /// Where `tokens[0]` stands. Whatever the lane had read from there on is forgotten, so 0 starts afresh.
     pub position: usize,
     pub tokens: Vec<Token>,
     pub constraint: Constraint,
-    /// 0: the likeliest token. Above: sampled from the softened distribution.
-    pub temperature: f32,
-    /// Decides the sampled token together with the position; the same seed gives the same text.
-    pub seed: u64,
+    pub pick: Pick,
     pub probe: Option<Probe>,
+}
+
+/// How the next token is chosen from the constrained distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pick {
+    /// The likeliest so many, the best first.
+    Likeliest(usize),
+    /// One, drawn from the distribution softened by `temperature`; the seed and the position decide it.
+    Drawn { temperature: f32, seed: u64 },
 }
 
 /// Asks for the probability of `token` after `tokens[index]`, before any constraint.
@@ -72,22 +104,45 @@ pub struct Constraint {
 }
 
 /// What one row of a step gave.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    pub token: Token,
-    /// Log-probability of `token` under the constrained distribution at temperature 1.
-    pub logprob: f32,
+    /// As `Step::pick` asked: never empty, the best first, none of them ruled out.
+    pub choices: Vec<Choice>,
     /// The answer to `Step::probe`.
     pub probe: Option<f32>,
 }
 
-/// Cross-attention weights of one row, averaged over nothing: `[heads, tokens, frames]`, row-major, raw scores.
+/// A token that may come next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    pub token: Token,
+    /// Log-probability under the constrained distribution at temperature 1.
+    pub logprob: f32,
+}
+
+/// A text to be held against the audio of a slot. Its lane's memory is lost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Attention {
+pub struct AlignRow {
+    pub slot: Slot,
+    pub lane: Lane,
+    /// The prompt, the text, and the end of text.
+    pub tokens: Vec<Token>,
+    /// Encoder frames (0.02 s) that hold audio: what is heard beyond is padding and left out.
+    pub frames: usize,
+    /// Probabilities are among the tokens below this one.
+    pub text_below: Token,
+}
+
+/// How a text lies over the audio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alignment {
     pub heads: usize,
     pub tokens: usize,
     pub frames: usize,
-    pub values: Vec<f32>,
+    /// `[heads, tokens, frames]`, row-major: scaled products of queries and keys before the softmax.
+    pub scores: Vec<f32>,
+    /// Of each token but the first: how probable it was among the text tokens, given those before it. `[tokens - 1]`.
+    pub probabilities: Vec<f32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -126,4 +181,6 @@ pub struct ModelInfo {
     /// Self- and cross-attention caches of all slots.
     pub kv_bytes: u64,
     pub slots: usize,
+    /// Rows of one decoder step: every beam and every draw takes one.
+    pub lanes: usize,
 }

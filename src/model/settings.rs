@@ -27,6 +27,8 @@ pub struct Settings {
     pub dtype: String,
     /// Windows decoded at once; 0: chosen by device and size of the model.
     pub slots: usize,
+    /// Rows of one decoder step, beams and draws counted; 0: 16 more than `slots`.
+    pub lanes: usize,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
             slots: 0,
+            lanes: 0,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use tokio::sync::watch;
 use verbatim::audio::LogMel;
 use verbatim::model::files::ModelFiles;
-use verbatim::model::{Attention, Generation, Model, ModelError, ModelInfo, Sample, Slot, Step};
+use verbatim::model::{
+    AlignRow, Alignment, Capacity, Choice, Fork, Generation, Model, ModelError, ModelInfo, Sample, Slot, Step,
+};
 use verbatim::text::{Token, Tokenizer};
 
 /// What the fake does, and to whom it listens.
@@ -95,6 +97,7 @@ impl FakeModel {
             text_ctx: 448,
             multilingual: true,
             slots: self.behaviour.slots,
+            lanes: self.behaviour.slots,
             ..ModelInfo::default()
         }
     }
@@ -134,8 +137,8 @@ impl FakeModel {
 }
 
 impl Model for FakeModel {
-    fn slots(&self) -> usize {
-        self.behaviour.slots
+    fn capacity(&self) -> Capacity {
+        Capacity { slots: self.behaviour.slots, lanes: self.behaviour.slots }
     }
 
     fn encode(&mut self, _windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError> {
@@ -148,15 +151,24 @@ impl Model for FakeModel {
         }
     }
 
-    fn step(&mut self, steps: &[Step]) -> Result<Vec<Sample>, ModelError> {
+    fn step(&mut self, _forks: &[Fork], steps: &[Step]) -> Result<Vec<Sample>, ModelError> {
         self.behaviour.gate.pass();
-        let sample =
-            |step: &Step| Sample { token: self.next(step), logprob: -0.05, probe: step.probe.map(|_| 0.01) };
+        let sample = |step: &Step| Sample {
+            choices: vec![Choice { token: self.next(step), logprob: -0.05 }],
+            probe: step.probe.map(|_| 0.01),
+        };
         Ok(steps.iter().map(sample).collect())
     }
 
-    fn align(&mut self, _rows: &[(Slot, Vec<Token>)]) -> Result<Vec<Attention>, ModelError> {
-        Ok(Vec::new())
+    /// Each token is heard right after the one before it.
+    fn align(&mut self, rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError> {
+        let align = |row: &AlignRow| {
+            let (tokens, frames) = (row.tokens.len(), row.frames);
+            let score = |at: usize| if at % frames * tokens / frames == at / frames { 9.0 } else { 0.0 };
+            let scores = (0..tokens * frames).map(score).collect();
+            Alignment { heads: 1, tokens, frames, scores, probabilities: vec![0.9; tokens - 1] }
+        };
+        Ok(rows.iter().map(align).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use verbatim::audio::LogMel;
 use verbatim::model::files::ModelFiles;
 use verbatim::model::whisper::{Config, DeviceRequest, LoadOptions, Whisper};
-use verbatim::model::{Constraint, Model, Probe, Sample, Slot, Step};
+use verbatim::model::{AlignRow, Constraint, Lane, Model, Pick, Probe, Sample, Slot, Step};
 use verbatim::text::Token;
 
 use crate::random_weights;
@@ -135,21 +135,21 @@ impl SeededShape {
                     None => {
                         (0, case.prompt.clone(), Some(Probe { index: start, token: self.facts.nospeech }))
                     }
-                    Some(last) => (case.prompt.len() + sampled.len() - 1, vec![last.token], None),
+                    Some(last) => (case.prompt.len() + sampled.len() - 1, vec![last.choices[0].token], None),
                 };
                 Step { constraint: case.constraint(), probe, ..step(*slot, position, &tokens) }
             };
             let steps: Vec<Step> = crowd.iter().zip(&sampled).map(next).collect();
-            for (row, sample) in whisper.step(&steps).expect("the CPU decodes").into_iter().enumerate() {
+            for (row, sample) in whisper.step(&[], &steps).expect("the CPU decodes").into_iter().enumerate() {
                 sampled[row].push(sample);
             }
         }
         for ((index, slot), sampled) in crowd.iter().zip(sampled) {
             let (case, what) =
                 (self.case(*index), format!("{}, {} in slot {slot}", self.name, self.case(*index).name));
-            let tokens: Vec<Token> = sampled.iter().map(|sample| sample.token).collect();
+            let tokens: Vec<Token> = sampled.iter().map(|sample| sample.choices[0].token).collect();
             assert_eq!(tokens, case.tokens, "{what}");
-            close(&what, sampled.iter().map(|sample| sample.logprob), &case.logprobs, LOGITS);
+            close(&what, sampled.iter().map(|sample| sample.choices[0].logprob), &case.logprobs, LOGITS);
             let start = case.prompt.iter().position(|token| *token == START).expect("a prompt has a start");
             let place = self.facts.watched.iter().position(|id| *id == self.facts.nospeech as usize);
             let logit =
@@ -163,12 +163,14 @@ impl SeededShape {
     pub fn compare_attention(&self, whisper: &mut Whisper, slot: usize) {
         let case = self.case(self.facts.align.case);
         let tokens = [&case.prompt[..], &case.tokens[..]].concat();
-        let scores = whisper.align(&[(Slot(slot), tokens.clone())]).expect("the CPU aligns").remove(0);
+        let (slot, lane, text_below) = (Slot(slot), Lane(slot), 50_257);
+        let row = AlignRow { slot, lane, tokens: tokens.clone(), frames: 1500, text_below };
+        let scores = whisper.align(&[row]).expect("the CPU aligns").remove(0);
         assert_eq!((scores.heads, scores.tokens, scores.frames), (2, tokens.len(), 1500));
         let rows = self.facts.align.rows.len();
         for (place, recorded) in self.arrays.rows("align").into_iter().enumerate() {
             let (head, row) = (place / rows, self.facts.align.rows[place % rows]);
-            let scores = &scores.values[(head * tokens.len() + row) * 1500..][..1500];
+            let scores = &scores.scores[(head * tokens.len() + row) * 1500..][..1500];
             let total = log_sum_exp(scores);
             let what = format!("{}, attention of head {head} at token {row}", self.name);
             let largest = close(&what, scores.iter().map(|score| (score - total).exp()), recorded, ATTENTION);
@@ -182,7 +184,8 @@ const START: Token = 50_258;
 
 pub fn step(slot: usize, position: usize, tokens: &[Token]) -> Step {
     let (tokens, constraint) = (tokens.to_vec(), Constraint::default());
-    Step { slot: Slot(slot), position, tokens, constraint, temperature: 0.0, seed: 0, probe: None }
+    let (slot, lane, pick) = (Slot(slot), Lane(slot), Pick::Likeliest(1));
+    Step { slot, lane, position, tokens, constraint, pick, probe: None }
 }
 
 fn log_sum_exp(values: &[f32]) -> f32 {

@@ -4,14 +4,15 @@ use candle_core::{D, DType, Module, Result, Tensor};
 use candle_nn::{LayerNorm, VarBuilder};
 
 use super::attention::{attend, causal_mask};
-use super::cache::Cache;
+use super::cache::{Audio, Cache, Text};
 use super::config::Config;
 use super::layers::{FeedForward, Linear, layer_norm, merge_heads, split_heads};
 
-/// One row of a pass: `tokens[0]` stands at `position` of slot `slot`.
+/// One row of a pass: it hears `slot`, and `tokens[0]` stands at `position` of `lane`.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     pub slot: usize,
+    pub lane: usize,
     pub position: usize,
     pub tokens: &'a [u32],
 }
@@ -65,7 +66,7 @@ impl Decoder {
                 let kv = kv.narrow(0, window * frames, frames)?;
                 let k = split_heads(&kv.narrow(1, 0, width)?, layer.heads)?;
                 let v = split_heads(&kv.narrow(1, width, width)?, layer.heads)?;
-                cache.slot(index, *slot).set_audio(&k, &v)?;
+                cache.layer(index).slots[*slot].set(&k, &v)?;
             }
         }
         Ok(())
@@ -76,18 +77,23 @@ impl Decoder {
         self.run(rows, cache, |_, _, _| Ok(()))
     }
 
-    /// Like `forward` for one row, keeping the scores over the audio (`[tokens, 1500]` each, f32) of some heads,
-    /// in the order of `heads`.
-    pub fn cross_scores(&self, row: Row, cache: &Cache, heads: &[(usize, usize)]) -> Result<Vec<Tensor>> {
-        let mut kept: Vec<Option<Tensor>> = vec![None; heads.len()];
-        self.run(&[row], cache, |layer, _, scores| {
+    /// Like `forward`, keeping each row's scores over the audio (`[tokens, 1500]` each, f32) of some heads, in the order of
+    /// `heads`.
+    pub fn cross_scores(
+        &self,
+        rows: &[Row],
+        cache: &Cache,
+        heads: &[(usize, usize)],
+    ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
+        let mut kept: Vec<Vec<Option<Tensor>>> = vec![vec![None; heads.len()]; rows.len()];
+        let hidden = self.run(rows, cache, |layer, row, scores| {
             for (place, (_, head)) in heads.iter().enumerate().filter(|(_, (wanted, _))| *wanted == layer) {
-                kept[place] = Some(scores.get(*head)?.to_dtype(DType::F32)?);
+                kept[row][place] = Some(scores.get(*head)?.to_dtype(DType::F32)?);
             }
             Ok(())
         })?;
         // `Generation::alignment_heads` lets only heads through that the network has.
-        Ok(kept.into_iter().flatten().collect())
+        Ok((hidden, kept.into_iter().map(|row| row.into_iter().flatten().collect()).collect()))
     }
 
     /// `hidden`: `[rows, d]` -> `[rows, vocab]` in f32.
@@ -104,13 +110,8 @@ impl Decoder {
     ) -> Result<Tensor> {
         let mut x = self.embed(rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.read_tokens(&x, rows, |slot| cache.slot(index, slot))?;
-            x = layer.listen(
-                &x,
-                rows,
-                |slot| cache.slot(index, slot),
-                |row, scores| watch(index, row, scores),
-            )?;
+            x = layer.read_tokens(&x, rows, &cache.layer(index).lanes)?;
+            x = layer.listen(&x, rows, &cache.layer(index).slots, |row, scores| watch(index, row, scores))?;
             x = layer.feed_forward.forward(&x)?;
         }
         self.norm.forward(&x)
@@ -149,19 +150,14 @@ impl Layer {
         })
     }
 
-    /// Self-attention over the slot's tokens so far.
-    fn read_tokens<'c>(
-        &self,
-        x: &Tensor,
-        rows: &[Row],
-        cache: impl Fn(usize) -> &'c super::cache::SlotCache,
-    ) -> Result<Tensor> {
+    /// Self-attention over the lane's tokens so far.
+    fn read_tokens(&self, x: &Tensor, rows: &[Row], lanes: &[Text]) -> Result<Tensor> {
         let width = x.dim(D::Minus1)?;
         let qkv = self.qkv.forward(&self.self_norm.forward(x)?)?;
         let attended = each_row(rows, |_, row, first| {
             let qkv = qkv.narrow(0, first, row.tokens.len())?;
             let part = |index| split_heads(&qkv.narrow(1, index * width, width)?, self.heads);
-            let (k, v) = cache(row.slot).extend(&part(1)?, &part(2)?, row.position)?;
+            let (k, v) = lanes[row.lane].extend(&part(1)?, &part(2)?, row.position)?;
             // A single token sees everything up to itself, which is all there is.
             let mask = match row.tokens.len() {
                 1 => None,
@@ -173,18 +169,18 @@ impl Layer {
     }
 
     /// Cross-attention over the slot's audio.
-    fn listen<'c>(
+    fn listen(
         &self,
         x: &Tensor,
         rows: &[Row],
-        cache: impl Fn(usize) -> &'c super::cache::SlotCache,
+        slots: &[Audio],
         mut watch: impl FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
         let q = self.cross_q.forward(&self.cross_norm.forward(x)?)?;
         let attended = each_row(rows, |index, row, first| {
             let q = split_heads(&q.narrow(0, first, row.tokens.len())?, self.heads)?;
-            let slot = cache(row.slot);
-            let attended = attend(&q, &slot.cross_keys, &slot.cross_values, None)?;
+            let audio = &slots[row.slot];
+            let attended = attend(&q, &audio.keys, &audio.values, None)?;
             watch(index, &attended.scores)?;
             merge_heads(&attended.values)
         })?;

@@ -10,8 +10,8 @@ use super::decoder::Decoder;
 use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened};
 use super::encoder::Encoder;
 use super::layers::bytes_of;
-use crate::model::ModelInfo;
 use crate::model::files::{FilesError, ModelFiles, Weights};
+use crate::model::{Capacity, ModelInfo};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,8 @@ pub struct LoadOptions {
     pub dtype: DtypeRequest,
     /// Windows that can be decoded together; `None`: chosen by device and model size.
     pub slots: Option<usize>,
+    /// Rows of one decoder step; `None`: room for each window and for one beam search.
+    pub lanes: Option<usize>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +51,16 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
     let opened = options.device.open()?;
     let dtype = options.dtype.resolve(&opened)?;
     let slots = options.slots.unwrap_or_else(|| default_slots(&config, &opened.device)).max(1);
+    let lanes = options.lanes.unwrap_or(slots + SPARE_LANES).max(slots);
+    let capacity = Capacity { slots, lanes };
     let vb = open_weights(files.weights()?, dtype, &opened.device)?;
     // Some checkpoints were saved without the outer module.
     let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
     let encoder = Encoder::load(&vb.pp("encoder"), &config).map_err(weights_error)?;
     let decoder = Decoder::load(&vb.pp("decoder"), &config).map_err(weights_error)?;
-    let cache = Cache::new(&config, slots, dtype, &opened.device).map_err(weights_error)?;
-    let info = describe(files, options, &config, (&opened, dtype, slots, generation.multilingual(&config)));
+    let cache = Cache::new(&config, capacity, dtype, &opened.device).map_err(weights_error)?;
+    let info =
+        describe(files, options, &config, (&opened, dtype, capacity, generation.multilingual(&config)));
     Ok(Whisper {
         alignment_heads: generation.alignment_heads(&config),
         config,
@@ -89,6 +94,9 @@ fn weights_error(error: candle_core::Error) -> LoadError {
     if super::is_out_of_memory(&text) { LoadError::OutOfMemory(text) } else { LoadError::Weights(text) }
 }
 
+/// Lanes beyond one a slot: the widest search that is allowed finds room beside windows that are under way.
+const SPARE_LANES: usize = 16;
+
 /// Where nobody said: what common cards hold with room to spare, and on a CPU what keeps its caches warm.
 fn default_slots(config: &Config, device: &Device) -> usize {
     match (device.is_cpu(), config.d_model) {
@@ -100,10 +108,10 @@ fn default_slots(config: &Config, device: &Device) -> usize {
     }
 }
 
-type Settled<'a> = (&'a Opened, DType, usize, bool);
+type Settled<'a> = (&'a Opened, DType, Capacity, bool);
 
 fn describe(files: &ModelFiles, options: &LoadOptions, config: &Config, settled: Settled) -> ModelInfo {
-    let (opened, dtype, slots, multilingual) = settled;
+    let (opened, dtype, capacity, multilingual) = settled;
     ModelInfo {
         name: options.name.clone(),
         is_demo: *files == ModelFiles::Demo,
@@ -116,7 +124,8 @@ fn describe(files: &ModelFiles, options: &LoadOptions, config: &Config, settled:
         multilingual,
         parameters: config.parameters(),
         weight_bytes: bytes_of(config.parameters(), dtype),
-        kv_bytes: Cache::bytes(config, slots, dtype),
-        slots,
+        kv_bytes: Cache::bytes(config, capacity, dtype),
+        slots: capacity.slots,
+        lanes: capacity.lanes,
     }
 }

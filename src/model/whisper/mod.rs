@@ -3,25 +3,27 @@
 //! Follows openai/whisper model.py at c0d2f624; weight names are those of the hub's safetensors. Not built on
 //! candle-transformers' Whisper, which has no self-attention cache, no slots and an approximate GELU.
 
+mod align;
 mod attention;
 mod cache;
 mod config;
 mod decoder;
 mod device;
 mod encoder;
+mod heads;
 mod layers;
 mod load;
 mod sample;
 
 use std::sync::Arc;
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use self::cache::Cache;
 use self::decoder::{Decoder, Row};
 use self::encoder::Encoder;
 use super::files::ModelFiles;
-use super::{Attention, Model, ModelError, ModelInfo, Sample, Slot, Step};
+use super::{AlignRow, Alignment, Capacity, Fork, Lane, Model, ModelError, ModelInfo, Sample, Slot, Step};
 use crate::audio::{LogMel, WINDOW_FRAMES};
 use crate::text::Token;
 
@@ -91,24 +93,30 @@ impl Whisper {
     /// Hidden states of all tokens of all rows, `[sum of lengths, d]`.
     fn read(&self, steps: &[Step]) -> Result<Tensor, ModelError> {
         for step in steps {
-            self.check(step.slot, step.position, &step.tokens)?;
+            self.check((step.slot, step.lane), step.position, &step.tokens)?;
         }
         let rows: Vec<Row> = steps
             .iter()
-            .map(|step| Row { slot: step.slot.0, position: step.position, tokens: &step.tokens })
+            .map(|step| Row {
+                slot: step.slot.0,
+                lane: step.lane.0,
+                position: step.position,
+                tokens: &step.tokens,
+            })
             .collect();
         Ok(self.decoder.forward(&rows, &self.cache)?)
     }
 
-    fn check(&self, slot: Slot, position: usize, tokens: &[Token]) -> Result<(), ModelError> {
+    fn check(&self, (slot, lane): (Slot, Lane), position: usize, tokens: &[Token]) -> Result<(), ModelError> {
         let fits = slot.0 < self.info.slots
+            && lane.0 < self.info.lanes
             && !tokens.is_empty()
             && position + tokens.len() <= self.config.max_target_positions
             && tokens.iter().all(|token| (*token as usize) < self.config.vocab_size);
         match fits {
             true => Ok(()),
             false => Err(ModelError::Misuse(format!(
-                "{} tokens at {position} of {slot:?} do not fit",
+                "{} tokens at {position} of {lane:?} over {slot:?} do not fit",
                 tokens.len()
             ))),
         }
@@ -116,8 +124,8 @@ impl Whisper {
 }
 
 impl Model for Whisper {
-    fn slots(&self) -> usize {
-        self.info.slots
+    fn capacity(&self) -> Capacity {
+        Capacity { slots: self.info.slots, lanes: self.info.lanes }
     }
 
     fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError> {
@@ -135,7 +143,14 @@ impl Model for Whisper {
         Ok(self.device.synchronize()?)
     }
 
-    fn step(&mut self, steps: &[Step]) -> Result<Vec<Sample>, ModelError> {
+    fn step(&mut self, forks: &[Fork], steps: &[Step]) -> Result<Vec<Sample>, ModelError> {
+        for fork in forks {
+            let known = fork.from.0 < self.info.lanes && fork.to.0 < self.info.lanes;
+            if !known || fork.positions > self.config.max_target_positions {
+                return Err(ModelError::Misuse(format!("{fork:?} of {} lanes", self.info.lanes)));
+            }
+        }
+        self.cache.fork(forks)?;
         if steps.is_empty() {
             return Ok(Vec::new());
         }
@@ -154,28 +169,23 @@ impl Model for Whisper {
         let mut samples = Vec::with_capacity(steps.len());
         for (step, row) in steps.iter().zip(last.chunks_exact_mut(vocab)) {
             let probe = step.probe.zip(step.probe.and_then(|_| probed.next()));
-            let mut sample = sample::sample(row, step)?;
-            sample.probe = probe.map(|(probe, row)| sample::probe(row, probe)).transpose()?;
-            samples.push(sample);
+            let choices = sample::sample(row, step)?;
+            let probe = probe.map(|(probe, row)| sample::probe(row, probe)).transpose()?;
+            samples.push(Sample { choices, probe });
         }
         Ok(samples)
     }
 
-    fn align(&mut self, rows: &[(Slot, Vec<Token>)]) -> Result<Vec<Attention>, ModelError> {
-        let mut aligned = Vec::with_capacity(rows.len());
-        for (slot, tokens) in rows {
-            self.check(*slot, 0, tokens)?;
-            let row = Row { slot: slot.0, position: 0, tokens };
-            let scores = self.decoder.cross_scores(row, &self.cache, &self.alignment_heads)?;
-            let scores = Tensor::stack(&scores, 0)?;
-            aligned.push(Attention {
-                heads: scores.dim(0)?,
-                tokens: scores.dim(1)?,
-                frames: scores.dim(D::Minus1)?,
-                values: scores.flatten_all()?.to_vec1()?,
-            });
+    fn align(&mut self, rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError> {
+        for row in rows {
+            self.check((row.slot, row.lane), 0, &row.tokens)?;
         }
-        Ok(aligned)
+        let read = |row: &AlignRow| AlignRow {
+            frames: row.frames.min(self.config.max_source_positions),
+            ..row.clone()
+        };
+        let rows: Vec<AlignRow> = rows.iter().map(read).collect();
+        Ok(align::align(&self.decoder, &self.cache, &self.alignment_heads, &rows)?)
     }
 }
 

@@ -1,18 +1,22 @@
 //! A row of logits and its constraint in, the next token out: the plain version, on the host.
 
-use crate::model::{Constraint, ModelError, Probe, Sample, Step};
+use crate::model::{Choice, Constraint, ModelError, Pick, Probe, Step};
 use crate::text::Token;
 
-/// Picks the next token of one row. `logits`: `[vocab]` after the row's last token, changed in place.
-pub fn sample(logits: &mut [f32], step: &Step) -> Result<Sample, ModelError> {
+/// Picks what may come next in one row. `logits`: `[vocab]` after the row's last token, changed in place.
+pub fn sample(logits: &mut [f32], step: &Step) -> Result<Vec<Choice>, ModelError> {
     check(logits)?;
     constrain(logits, &step.constraint);
     let total = log_sum_exp(logits);
     if total == f32::NEG_INFINITY {
         return Err(ModelError::Device("no token was allowed to come next".to_owned()));
     }
-    let token = if step.temperature > 0.0 { draw(logits, step) } else { argmax(logits) };
-    Ok(Sample { token: token as Token, logprob: logits[token] - total, probe: None })
+    let choice = |token: usize| Choice { token: token as Token, logprob: logits[token] - total };
+    Ok(match step.pick {
+        Pick::Likeliest(0 | 1) => vec![choice(argmax(logits))],
+        Pick::Likeliest(count) => likeliest(logits, count).into_iter().map(choice).collect(),
+        Pick::Drawn { temperature, seed } => vec![choice(draw(logits, step, temperature, seed))],
+    })
 }
 
 /// Probability of the probed token, before any constraint. `logits`: `[vocab]` after `tokens[probe.index]`.
@@ -61,6 +65,20 @@ fn argmax(logits: &[f32]) -> usize {
     best
 }
 
+/// The largest `count` of those that are allowed, the largest first and the first of equal ones first.
+fn likeliest(logits: &[f32], count: usize) -> Vec<usize> {
+    let mut best: Vec<usize> = Vec::with_capacity(count + 1);
+    for (index, logit) in logits.iter().enumerate().filter(|(_, logit)| **logit > f32::NEG_INFINITY) {
+        if best.len() == count && *logit <= logits[best[count - 1]] {
+            continue;
+        }
+        let place = best.partition_point(|other| logits[*other] >= *logit);
+        best.insert(place, index);
+        best.truncate(count);
+    }
+    best
+}
+
 fn log_sum_exp(logits: &[f32]) -> f32 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if largest == f32::NEG_INFINITY {
@@ -73,14 +91,14 @@ fn log_sum_exp(logits: &[f32]) -> f32 {
 
 /// Gumbel-max: the argmax of `logit / temperature + noise` is a draw from the softmax. The noise depends on the seed,
 /// the position and the token alone, so the draw is the same in any batch and on any machine.
-fn draw(logits: &[f32], step: &Step) -> usize {
+fn draw(logits: &[f32], step: &Step, temperature: f32, seed: u64) -> usize {
     let position = step.position + step.tokens.len();
-    let row = mix(step.seed ^ mix(position as u64));
+    let row = mix(seed ^ mix(position as u64));
     let mut best = (f32::NEG_INFINITY, 0);
     for (token, logit) in logits.iter().enumerate().filter(|(_, logit)| **logit > f32::NEG_INFINITY) {
         // 53 random bits in the open interval (0, 1): its double logarithm is finite.
         let uniform = ((mix(row.wrapping_add(token as u64)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-        let noisy = logit / step.temperature - (-uniform.ln()).ln() as f32;
+        let noisy = logit / temperature - (-uniform.ln()).ln() as f32;
         if noisy > best.0 {
             best = (noisy, token);
         }
@@ -99,29 +117,33 @@ fn mix(seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Slot;
+    use crate::model::{Lane, Slot};
 
-    fn step(constraint: Constraint, temperature: f32) -> Step {
-        Step { slot: Slot(0), position: 3, tokens: vec![1], constraint, temperature, seed: 7, probe: None }
+    fn step(constraint: Constraint, pick: Pick) -> Step {
+        Step { slot: Slot(0), lane: Lane(0), position: 3, tokens: vec![1], constraint, pick, probe: None }
+    }
+
+    fn best(logits: &mut [f32], constraint: Constraint) -> Choice {
+        sample(logits, &step(constraint, Pick::Likeliest(1))).unwrap()[0]
     }
 
     #[test]
     fn the_likeliest_allowed_token_comes_with_its_probability_among_the_allowed() {
         let constraint = Constraint { suppress: [2].into(), forbid: vec![3..4, 3..9], ..Default::default() };
         let mut logits = [0.0, 0.0, 5.0, 9.0];
-        let sample = sample(&mut logits, &step(constraint, 0.0)).unwrap();
-        assert_eq!(sample.token, 0);
-        assert!((sample.logprob - 0.5f32.ln()).abs() < 1e-6);
+        let best = best(&mut logits, constraint);
+        assert_eq!(best.token, 0);
+        assert!((best.logprob - 0.5f32.ln()).abs() < 1e-6);
     }
 
     #[test]
     fn many_small_timestamps_outweigh_one_larger_text_token() {
         let constraint = Constraint { timestamps_from: Some(1), ..Default::default() };
         let mut logits = [1.0, 0.5, 0.6];
-        assert_eq!(sample(&mut logits, &step(constraint, 0.0)).unwrap().token, 2);
+        assert_eq!(best(&mut logits, constraint).token, 2);
         let constraint = Constraint { timestamps_from: Some(1), ..Default::default() };
         let mut logits = [2.0, 0.5, 0.6];
-        assert_eq!(sample(&mut logits, &step(constraint, 0.0)).unwrap().token, 0);
+        assert_eq!(best(&mut logits, constraint).token, 0);
     }
 
     #[test]
@@ -130,8 +152,8 @@ mod tests {
             (0..4000)
                 .map(|seed| {
                     let mut logits = [0.0, 1.0, f32::NEG_INFINITY];
-                    let step = Step { seed, ..step(Constraint::default(), temperature) };
-                    sample(&mut logits, &step).unwrap().token
+                    let step = step(Constraint::default(), Pick::Drawn { temperature, seed });
+                    sample(&mut logits, &step).unwrap()[0].token
                 })
                 .collect::<Vec<_>>()
         };
@@ -143,9 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn the_likeliest_few_come_in_order_and_never_what_is_ruled_out() {
+        let constraint = Constraint { forbid: vec![1..2], ..Default::default() };
+        let picked = |count| {
+            let mut logits = [0.5, 9.0, 2.0, 0.5, 1.0];
+            let choices = sample(&mut logits, &step(constraint.clone(), Pick::Likeliest(count))).unwrap();
+            choices.iter().map(|choice| choice.token).collect::<Vec<_>>()
+        };
+        assert_eq!(picked(3), [2, 4, 0]);
+        assert_eq!(picked(9), [2, 4, 0, 3]);
+    }
+
+    #[test]
     fn nan_is_a_fault_and_not_a_token() {
         let mut logits = [0.0, f32::NAN];
-        assert!(matches!(sample(&mut logits, &step(Constraint::default(), 0.0)), Err(ModelError::Device(_))));
+        let step = step(Constraint::default(), Pick::Likeliest(1));
+        assert!(matches!(sample(&mut logits, &step), Err(ModelError::Device(_))));
         assert!(probe(&logits, Probe { index: 0, token: 0 }).is_err());
     }
 
