@@ -113,7 +113,7 @@ impl Transcriber {
         let (channels, how) = (options.channels, options.speech.clone());
         self.on_cpu(move || {
             let started = Instant::now();
-            let decoded = audio::decode(upload, &limits)?;
+            let decoded = audio::decode_channels(upload, &limits, channels)?;
             let decode_time = started.elapsed();
             use pending::P;
             let started = Instant::now();
@@ -126,7 +126,7 @@ impl Transcriber {
                 let channel = (channels == Channels::Split).then_some(index);
                 Take { channel, pcm: Arc::new(pcm), speech, timeline }
             };
-            let takes: Vec<Take> = [decoded.pcm].into_iter().enumerate().map(take).collect();
+            let takes: Vec<Take> = decoded.channels.into_iter().enumerate().map(take).collect();
             let vad_time = started.elapsed();
             Ok(Opened { takes, incomplete: decoded.incomplete, decode_time, vad_time })
         })

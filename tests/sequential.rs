@@ -1,9 +1,8 @@
 //! The reference's sequential mode against OpenAI's own `transcribe`, both around a model that answers by script: where each
 //! window begins, what it is told of the text before it, at which temperatures it is tried, and which segments come of it.
 //!
-//! Recorded by tools/parity (its README says how). Left out are scripts that use what is not offered (`clip_timestamps`,
-//! `carry_initial_prompt`), that give a compression ratio other than their text's own, or whose last attempt fails, where
-//! the reference takes the hottest text and we the likeliest.
+//! Recorded by tools/parity (its README says how). Left out are scripts whose last attempt fails: there the reference takes the
+//! hottest text and we the likeliest, and of a loop what it repeats is withheld.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 
@@ -126,14 +125,14 @@ impl Script {
             let is_loop = attempt.compression_ratio > most;
             let unlikely = options.logprob_threshold.is_some_and(|least| attempt.avg_logprob < least);
             let silent = options.no_speech_threshold.is_some_and(|most| attempt.no_speech_prob > most);
-            ((ratio > most) != is_loop, (is_loop || unlikely) && !(silent && unlikely))
+            ((ratio > most) != is_loop, (is_loop || unlikely) && !(silent && unlikely), is_loop)
         };
         let hottest = options.temperature.last();
         plain
             && self.attempts.iter().all(|attempt| {
-                let (forged, failed) = fails(attempt);
-                let last = Some(&attempt.temperature) == hottest && options.temperature.len() > 1;
-                !forged && !(failed && last)
+                let (forged, failed, is_loop) = fails(attempt);
+                let last = Some(&attempt.temperature) == hottest;
+                !forged && !(failed && last && (options.temperature.len() > 1 || is_loop))
             })
     }
 
@@ -202,7 +201,7 @@ async fn windows_follow_each_other_as_in_the_reference() {
     let recorded: Recorded = serde_json::from_str(include_str!("fixtures/parity/sequential.json")).unwrap();
     let tokenizer = fake_model::tokenizer();
     let scripts: Vec<&Script> = recorded.scripts.iter().filter(|script| script.is_ours(&tokenizer)).collect();
-    assert!(scripts.len() >= 7, "{} scripts", scripts.len());
+    assert!(scripts.len() >= 30, "{} scripts", scripts.len());
     for script in &scripts {
         let (heard, asked) = script.play().await;
         let name = &script.name;
@@ -228,14 +227,17 @@ async fn windows_follow_each_other_as_in_the_reference() {
             assert_eq!((&ours.text, &ours.tokens), (&theirs.text, &theirs.tokens), "{name}");
             assert_eq!(ours.temperature, theirs.temperature, "{name}");
             assert_eq!(ours.window_start.as_millis() as usize / 10, theirs.seek, "{name}");
-            // Where a window has a single open segment, ours begins at its timestamp and the reference's at the window.
-            let begins = (ours.start.as_secs_f64() - theirs.start).abs() < 0.011;
-            assert!(
-                begins || (theirs.start * 100.0 - theirs.seek as f64).abs() < 1e-6,
-                "{name}: {ours:?} {}",
-                theirs.start
-            );
-            assert!((ours.end.as_secs_f64() - theirs.end).abs() < 0.011, "{name}: {ours:?} {}", theirs.end);
+            // The reference lets a segment reach beyond the end of the file.
+            let length = script.frames as f64 / 100.0;
+            let (start, end) = (theirs.start.min(length), theirs.end.min(length));
+            // Where a window has a single segment, ours begins at its timestamp and the reference's at the window; and where
+            // it is open, ours ends with the window, the reference's at the timestamp that opens it.
+            let begins = (ours.start.as_secs_f64() - start).abs() < 0.011;
+            let at_window = (start * 100.0 - theirs.seek as f64).abs() < 1e-6;
+            assert!(begins || at_window, "{name}: {ours:?} {start}");
+            let is_open = theirs.tokens.last().is_some_and(|token| tokenizer.specials().is_text(*token));
+            let ends = (ours.end.as_secs_f64() - end).abs() < 0.011;
+            assert!(ends || at_window && is_open, "{name}: {ours:?} {end}");
         }
     }
     println!("{} scripts of {}", scripts.len(), recorded.scripts.len());

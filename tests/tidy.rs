@@ -54,6 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower", &["http/"]),
     ("tower_http", &["http/"]),
     ("tracing_subscriber", &["telemetry/"]),
+    ("unicode_width", &["format/subtitles/"]),
     ("ureq", &["model/hub"]),
     ("utoipa", &["http/"]),
 ];

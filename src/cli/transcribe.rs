@@ -12,7 +12,8 @@ use futures::StreamExt;
 
 use crate::config::Config;
 use crate::engine::{EngineError, Worker};
-use crate::format::{Format, render};
+use crate::format::{Format, Layout, Rendered, render};
+use crate::http::options::Wanted;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::transcriber::{TranscribeError, Transcriber};
@@ -20,9 +21,11 @@ use crate::transcript::{Options, Transcript};
 
 use super::load::{Loaded, load};
 use super::progress::Files;
+use super::subtitle_flags::SubtitleFlags;
 use super::{Exit, Failure};
 use flags::Flags;
 use output::Output;
+pub(super) use output::replace;
 
 /// How often the progress bar learns what the engine has done.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -40,6 +43,18 @@ pub struct Args {
     output_dir: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    subtitles: SubtitleFlags,
+}
+
+impl Args {
+    fn wanted(&self) -> Result<(Options, Layout), Failure> {
+        let Wanted { mut options, mut layout, .. } = self.flags.wanted().map_err(Failure::usage)?;
+        layout.format = self.format;
+        self.subtitles.set(&mut layout)?;
+        options.words = layout.wants_words();
+        Ok((options, layout))
+    }
 }
 
 pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
@@ -49,11 +64,11 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
         config.log.level = "warn,symphonia=off".to_owned();
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
-    let options = args.flags.options().map_err(Failure::usage)?;
+    let wanted = args.wanted()?;
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let loaded = load(&config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(transcribe_all(args, options, output, loaded));
+    let exit = runtime.block_on(transcribe_all(args, wanted, output, loaded));
     // A read of standard input that nobody ends would keep the process.
     runtime.shutdown_timeout(Duration::ZERO);
     exit
@@ -61,7 +76,7 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
 
 async fn transcribe_all(
     args: &Args,
-    options: Options,
+    (options, layout): (Options, Layout),
     output: Output,
     loaded: Loaded,
 ) -> Result<Exit, Failure> {
@@ -84,7 +99,10 @@ async fn transcribe_all(
             next = results.next() => match next {
                 None => break,
                 Some((index, result)) => {
-                    let written = result.and_then(|transcript| write(&output, &bar, index, &transcript));
+                    let written = result.and_then(|transcript| {
+                        let rendered = render(&transcript, &layout);
+                        write(&output, &bar, index, (&transcript, &rendered))
+                    });
                     if let Err(reason) = written {
                         if let Some(lost) = lost(&mut worker).await {
                             return Err(lost);
@@ -141,8 +159,12 @@ async fn read(file: &Path) -> std::io::Result<Bytes> {
     whole.await?
 }
 
-fn write(output: &Output, bar: &Files, index: usize, transcript: &Transcript) -> Result<(), String> {
-    let rendered = render(transcript, output.format());
+fn write(
+    output: &Output,
+    bar: &Files,
+    index: usize,
+    (transcript, rendered): (&Transcript, &Rendered),
+) -> Result<(), String> {
     bar.aside(|| {
         if let Some(incomplete) = &transcript.incomplete {
             eprintln!("verbatim: warning: {}: {}", output.name(index), incomplete.reason);

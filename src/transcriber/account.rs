@@ -144,7 +144,7 @@ impl Account {
         let ratio = or(thresholds.compression_ratio_threshold, defaults.compression_ratio_threshold);
         let logprob = or(thresholds.logprob_threshold, defaults.logprob_threshold);
         let unheard = take.speech.as_ref().is_some_and(|spans| {
-            let samples = super::pending::samples_in(segment.start)..super::pending::samples_in(segment.end);
+            let samples = crate::audio::samples_in(segment.start)..crate::audio::samples_in(segment.end);
             !spans.iter().any(|span| span.start < samples.end && samples.start < span.end)
         });
         let said = words(&segment.text);

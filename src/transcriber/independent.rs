@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::pending::samples_in;
-use crate::audio::{Timeline, Window};
+use crate::audio::{Timeline, Window, samples_in};
 use crate::decoding::{Request, Verdict, closed};
 use crate::text::{TIMESTAMP_STEP, Token};
 

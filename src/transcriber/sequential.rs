@@ -12,7 +12,6 @@ use crate::transcript::LongForm;
 
 use super::account::place;
 use super::asked::Asked;
-use super::pending::M;
 use super::{Heard, Listened, Take, TranscribeError, Transcriber};
 
 /// Frames of log-mel in one step of Whisper's timestamps.
@@ -87,7 +86,7 @@ impl Transcriber {
     ) -> Result<Option<Listened>, TranscribeError> {
         let Some(window) = take.timeline.slice(seek * HOP..(seek + size) * HOP) else { return Ok(None) };
         let (filters, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
-        let mel = move || filters.log_mel_at(&timeline.samples(&pcm), peak, seek, size);
+        let mel = move || filters.log_mel_at(&timeline.samples(&pcm), peak, seek);
         Ok(Some(self.window_of(window, mel, request).await?))
     }
 }

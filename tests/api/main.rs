@@ -16,4 +16,5 @@ mod options;
 mod overload;
 mod shutdown;
 mod slow_clients;
+mod subtitles;
 mod transcribe;

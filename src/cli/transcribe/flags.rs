@@ -1,12 +1,11 @@
-//! The options of a transcription as flags in; `Options` out, by the table and the rules of a request's fields.
+//! The options of a transcription as flags in; what is wanted out, by the table and the rules of a request's fields.
 
 use std::sync::LazyLock;
 
 use clap::builder::ValueHint;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::http::options::{self, Field, Kind, SUBJECTS};
-use crate::transcript::Options;
+use crate::http::options::{self, Field, Kind, SUBJECTS, Wanted};
 
 /// What was given, as an HTTP client would have written it.
 #[derive(Clone, Debug, Default)]
@@ -15,11 +14,11 @@ pub struct Flags {
 }
 
 impl Flags {
-    pub fn options(&self) -> Result<Options, String> {
+    pub fn wanted(&self) -> Result<Wanted, String> {
         let wanted = options::judge(&self.fields).map_err(|error| error.to_string())?;
         // A name that the server would put into a header has nobody to read it here.
         match wanted.ignored.is_empty() {
-            true => Ok(wanted.options),
+            true => Ok(wanted),
             false => Err(format!("these mean nothing: {}", wanted.ignored.join(", "))),
         }
     }
@@ -114,7 +113,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
-    use crate::transcript::{Channels, LongForm, Task};
+    use crate::transcript::{Channels, LongForm, Options, Task};
 
     #[derive(Parser)]
     struct Line {
@@ -128,7 +127,7 @@ mod tests {
         let words = ["verbatim"].iter().chain(line).chain(&["a.wav"]);
         let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
         assert_eq!(line.files, ["a.wav"]);
-        line.flags.options()
+        line.flags.wanted().map(|wanted| wanted.options)
     }
 
     #[test]

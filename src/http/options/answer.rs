@@ -1,8 +1,6 @@
 //! Which model answers and in which format.
 
 use super::{Field, Kind};
-use crate::format::Format;
-use crate::http::error::ApiError;
 
 pub const FIELDS: &[Field] = &[
     Field {
@@ -22,9 +20,7 @@ pub const FIELDS: &[Field] = &[
             if given.value.eq_ignore_ascii_case("diarized_json") {
                 return Err(given.not_offered("who speaks when"));
             }
-            let parsed: Result<Format, _> = given.value.parse();
-            draft.wanted.format = parsed.map_err(|error| ApiError::param(given.name, error.to_string()))?;
-            Ok(())
+            given.lay(&mut draft.wanted.layout)
         },
     },
 ];

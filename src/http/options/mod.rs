@@ -1,4 +1,4 @@
-//! Fields as they were written out in; `Options` and the response format out, or a sentence about the field that is wrong.
+//! Fields as they were written out in; `Options` and the answer's layout out, or a sentence about the field that is wrong.
 //!
 //! One table for everything: the parser, the command line's flags and the test of docs/options.md read it. A field's room
 //! is the file of its subject.
@@ -10,6 +10,7 @@ mod long_form;
 mod refused;
 mod search;
 mod speech;
+mod subtitles;
 mod tokens;
 mod values;
 
@@ -18,7 +19,7 @@ mod tests;
 
 use self::values::Given;
 use super::error::ApiError;
-use crate::format::Format;
+use crate::format::{Format, Layout};
 use crate::transcript::Options;
 
 /// The whole table, by subject; the titles are those of docs/options.md and of `verbatim transcribe --help`.
@@ -30,6 +31,7 @@ pub const SUBJECTS: &[(&str, &[Field])] = &[
     ("Long audio", long_form::FIELDS),
     ("Speech and channels", speech::FIELDS),
     ("The answer", answer::FIELDS),
+    ("Subtitles", subtitles::FIELDS),
     ("Not offered yet", refused::FIELDS),
 ];
 
@@ -63,7 +65,7 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     pub options: Options,
-    pub format: Format,
+    pub layout: Layout,
     /// The model's name, where the client gave one.
     pub model: Option<String>,
     /// Fields that mean nothing to us, for a response header: nobody should have to guess what was heeded.
@@ -72,8 +74,8 @@ pub struct Wanted {
 
 impl Default for Wanted {
     fn default() -> Self {
-        let format = Format::VerboseJson;
-        Wanted { options: Options::default(), format, model: None, ignored: Vec::new() }
+        let layout = Layout::new(Format::VerboseJson);
+        Wanted { options: Options::default(), layout, model: None, ignored: Vec::new() }
     }
 }
 
@@ -115,6 +117,7 @@ pub fn judge(fields: &[(String, String)]) -> Result<Wanted, ApiError> {
     search::settle(&mut draft)?;
     long_form::settle(&mut draft)?;
     speech::settle(&draft)?;
+    draft.wanted.options.words = draft.wanted.layout.wants_words();
     Ok(draft.wanted)
 }
 

@@ -20,25 +20,13 @@ pub const FIELDS: &[Field] = &[
         names: &["word_timestamps"],
         kind: Kind::Flag,
         help: "Every word gets its own times [default: false]",
-        take: |draft, given| {
-            draft.wanted.options.words |= given.flag()?;
-            Ok(())
-        },
+        take: |draft, given| given.lay(&mut draft.wanted.layout),
     },
     Field {
         names: &["timestamp_granularities"],
         kind: Kind::HttpAlone,
         help: "word, segment or both",
-        take: |draft, given| {
-            for part in given.list()? {
-                match part.to_ascii_lowercase().as_str() {
-                    "word" => draft.wanted.options.words = true,
-                    "segment" => {}
-                    _ => return Err(given.wrong_part(&part, "word, segment or both")),
-                }
-            }
-            Ok(())
-        },
+        take: |draft, given| given.lay(&mut draft.wanted.layout),
     },
     Field {
         names: &["without_timestamps"],

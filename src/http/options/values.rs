@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::format::{self, Layout};
 use crate::http::error::ApiError;
 
 /// No span of time that can be asked for is longer: it is the length of Whisper's window.
 pub const LONGEST: Duration = Duration::from_secs(30);
-/// A client's value is quoted up to here.
-const QUOTED: usize = 80;
 
 /// A field that is in the table, with a value that is not empty.
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +39,24 @@ impl<'a> Given<'a> {
 
     /// One entry of a list is wrong.
     pub fn wrong_part(&self, part: &str, allowed: impl Display) -> ApiError {
-        let mut quoted: String = part.chars().take(QUOTED).collect();
-        if quoted.len() < part.len() {
-            quoted.push_str("...");
-        }
+        let quoted = format::quoted(part);
         ApiError::param(self.name, format!("'{}' cannot be '{quoted}': give {allowed}", self.written()))
     }
 
     /// The value asks for something that is not built yet.
     pub fn not_offered(&self, what: &'static str) -> ApiError {
         ApiError::NotOffered { param: self.written(), what }
+    }
+
+    /// The field is one of the layout's.
+    pub fn lay(&self, layout: &mut Layout) -> Result<(), ApiError> {
+        let taken = layout.take(self.name, self.value);
+        debug_assert!(
+            taken.as_ref().is_ok_and(|known| *known) || taken.is_err(),
+            "{} is no field of a layout",
+            self.name
+        );
+        taken.map(|_| ()).map_err(|error| self.wrong_part(&error.value, error.allowed))
     }
 
     /// `null` is how JSON-minded clients write a flag that is not set.

@@ -31,7 +31,7 @@ fn the_last_word_counts() {
 fn the_answer_has_a_model_and_a_format() {
     for name in ["response_format", "output", "format"] {
         let wanted = judge_pairs(&[(name, "SRT"), ("model", "whisper-1")]).unwrap();
-        assert_eq!((wanted.format, wanted.model.as_deref()), (Format::Srt, Some("whisper-1")));
+        assert_eq!((wanted.layout.format, wanted.model.as_deref()), (Format::Srt, Some("whisper-1")));
     }
 }
 
