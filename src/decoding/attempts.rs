@@ -71,11 +71,12 @@ impl Attempts {
         (next.unwrap_or_default(), self.before + self.tried.len())
     }
 
-    /// Whether a text that is still being made goes round in circles, and so much that its ladder would object.
+    /// Whether a text that is still being made goes round in circles, and so much that its ladder would object. Only an open
+    /// segment counts: where time goes on between the rounds, somebody may really say it again and again.
     pub fn is_hopeless(&self, rules: &Rules, request: &Request, tokens: &[Token]) -> bool {
         let Some(most) = request.fallback.compression_ratio_threshold else { return false };
-        let text: Vec<Token> = text_of(rules, tokens);
-        circle(&text).is_some() && compression_ratio(rules.tokenizer().decode(&text).trim()) > most
+        let open = &tokens[open_from(rules, tokens)..];
+        circle(open).is_some() && compression_ratio(rules.tokenizer().decode(open).trim()) > most
     }
 
     /// Takes in what an attempt found. `None`: there is one more to make.
@@ -169,23 +170,18 @@ impl Attempts {
 }
 
 impl Judged {
-    /// Leaves out what was said again and again at the end, but for the first time.
+    /// Leaves out what the last segment says again and again, but for the first time.
     fn straighten(&mut self, rules: &Rules) {
-        let Some(kept) = circle(&text_of(rules, &self.tokens)) else { return };
-        let texts = self.tokens.iter().enumerate().filter(|(_, token)| rules.specials().is_text(**token));
-        let Some((cut, _)) = texts.skip(kept).map(|(at, token)| (at, *token)).next() else { return };
-        // The timestamps before the first repeated word: the one that closes what is kept stays with it.
-        let times =
-            self.tokens[..cut].iter().rev().take_while(|token| rules.specials().is_timestamp(**token));
-        let times = times.count();
-        let cut = cut - times.saturating_sub(1);
-        let tokens = self.tokens.split_off(cut);
+        let from = open_from(rules, &self.tokens);
+        let Some(kept) = circle(&self.tokens[from..]) else { return };
+        let tokens = self.tokens.split_off(from + kept);
         let text = rules.tokenizer().decode(&tokens).trim().to_owned();
         self.withheld.push(Withheld { tokens, text, reason: Risk::Loop });
         self.cut_short = false;
     }
 }
 
-fn text_of(rules: &Rules, tokens: &[Token]) -> Vec<Token> {
-    tokens.iter().copied().filter(|token| rules.specials().is_text(*token)).collect()
+/// Where the text begins that no timestamp has closed yet.
+fn open_from(rules: &Rules, tokens: &[Token]) -> usize {
+    tokens.iter().rposition(|token| rules.specials().is_timestamp(*token)).map_or(0, |at| at + 1)
 }
