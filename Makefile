@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy deny
 
 help:
 	@echo "make fmt        format the code"
@@ -12,6 +12,7 @@ help:
 	@echo "make test       all tests that need no GPU, no Python and no network"
 	@echo "make run        serve the model MODEL (demo) on port 8080"
 	@echo "make smoke      start the release build and send it real audio in every format (needs ffmpeg)"
+	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
 	@echo "make image      both container images"
 	@echo "make gpu-build  the CUDA binary and its test suite (needs nvcc)"
 	@echo "make gpu-suite  parity with the CPU, batch 1 against batch N (needs an NVIDIA GPU)"
@@ -33,6 +34,19 @@ run:
 smoke:
 	$(CARGO) build --release
 	python3 tools/smoke/smoke.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
+
+# A Python with tools/accuracy/requirements.txt in it; without one it is made. Corpus and peers' answers are kept in target/accuracy.
+ACCURACY_PYTHON ?=
+
+accuracy:
+	$(CARGO) build --release
+	test -n "$(ACCURACY_PYTHON)" -o -e .venv-accuracy/made || { python3 -m venv .venv-accuracy && .venv-accuracy/bin/pip install -r tools/accuracy/requirements.txt && touch .venv-accuracy/made; }
+	set -e; python="$(ACCURACY_PYTHON)"; python="$${python:-.venv-accuracy/bin/python}"; \
+	target="$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')"; \
+	"$$python" tools/accuracy/score.py; \
+	"$$python" tools/accuracy/corpus.py target/accuracy/corpus; \
+	"$$python" tools/accuracy/peers.py --corpus target/accuracy/corpus --out target/accuracy/peers; \
+	"$$python" tools/accuracy/report.py --corpus target/accuracy/corpus --out target/accuracy "$$target/release/verbatim"
 
 image:
 	docker build --target cpu --tag verbatim:cpu .

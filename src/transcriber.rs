@@ -1,27 +1,34 @@
 //! The use case, top to bottom: the bytes of an upload in, a `Transcript` out. Read this first.
 
+mod account;
+mod asked;
+mod independent;
+mod language;
+mod pending;
+mod sequential;
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use tokio::sync::Semaphore;
 
-use crate::audio::{self, AudioError, Decoded, LogMel, MelFilters, Pcm, Timeline, WINDOW_SECONDS, Window};
-use crate::decoding::{Request, Rules, Sequence, Verdict, judge};
+use self::account::Account;
+use self::asked::Asked;
+use crate::audio::{self, AudioError, LogMel, MelFilters, Pcm, Timeline, Window};
+use crate::decoding::{Request, Rules, Sequence, Spoken};
 use crate::engine::{Engine, EngineError, Load, Outcome};
 use crate::model::ModelInfo;
-use crate::text::{Token, Tokenizer, language};
-use crate::timing::{Placed, segments};
-use crate::transcript::{
-    DropReason, Dropped, Language, Options, Receipt, Segment, Span, Task, Timing, Transcript,
-};
+use crate::text::{Token, Tokenizer};
+use crate::transcript::{Channels, Incomplete, LongForm, Options, Transcript};
 
 /// What the operator may set (`[transcriber]`).
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Uploads and windows prepared at once (decoding, resampling, log-mel); 0: as many as there are CPU cores.
+    /// Uploads and windows prepared at once (decoding, speech detection, log-mel); 0: as many as there are CPU cores.
     pub cpu_tasks: usize,
     /// Windows of one request that may be on their way to or in the engine at once. A long file leaves room for
     /// others by this.
@@ -38,7 +45,6 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Transcriber {
     engine: Engine,
-    tokenizer: Arc<Tokenizer>,
     rules: Arc<Rules>,
     mel: Arc<MelFilters>,
     model: ModelInfo,
@@ -47,10 +53,9 @@ pub struct Transcriber {
     windows_in_flight: usize,
 }
 
-/// The loaded model as the transcriber needs it: its words and its facts, not its weights.
+/// The loaded model as the transcriber needs it: its rules with its words, and its facts, not its weights.
 #[derive(Debug)]
 pub struct Voice {
-    pub tokenizer: Tokenizer,
     pub rules: Rules,
     pub model: ModelInfo,
 }
@@ -61,7 +66,6 @@ impl Transcriber {
         let cpu_tasks = if settings.cpu_tasks == 0 { cores } else { settings.cpu_tasks };
         Transcriber {
             engine,
-            tokenizer: Arc::new(voice.tokenizer),
             rules: Arc::new(voice.rules),
             mel: Arc::new(MelFilters::new(voice.model.n_mels)),
             model: voice.model,
@@ -81,42 +85,12 @@ impl Transcriber {
 
     pub async fn transcribe(&self, upload: Bytes, options: &Options) -> Result<Transcript, TranscribeError> {
         let started = Instant::now();
-        let request = self.request(options)?;
-        let (decoded, windows, decode_time) = self.decode(upload).await?;
-        let pcm = Arc::new(decoded.pcm);
-        let duration = pcm.duration();
-        let results = self.windows(&pcm, windows, request).await?;
+        let asked = self.asked(options)?;
+        let opened = self.open(upload, options).await?;
+        let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &asked))).await?;
 
-        let language = self.spoken(options, &results);
-        let mut transcript = Transcript {
-            task: options.task,
-            language: language.0,
-            language_probability: language.1,
-            languages: Vec::new(),
-            duration,
-            segments: Vec::new(),
-            dropped: Vec::new(),
-            fallbacks: Vec::new(),
-            windows: results
-                .iter()
-                .map(|result| Span { start: result.window.start(), end: result.window.end() })
-                .collect(),
-            warnings: Vec::new(),
-            words: false,
-            incomplete: decoded.incomplete,
-            receipt: self.receipt(&results),
-        };
-        for result in &results {
-            let placed = self.place(result);
-            match judge(&result.outcome.hypothesis) {
-                Verdict::NoSpeech => transcript.dropped.extend(withheld(result, &placed)),
-                Verdict::Accept => {
-                    transcript.dropped.extend(missing(result, &placed));
-                    transcript.segments.extend(placed);
-                }
-            }
-        }
-        transcript.receipt.timing.decode = decode_time;
+        let account = Account { rules: self.rules.clone(), model: self.model.clone(), asked };
+        let mut transcript = self.on_cpu(move || account.transcript(&opened, &heard)).await?;
         transcript.receipt.timing.total = started.elapsed();
         Ok(transcript)
     }
@@ -124,108 +98,76 @@ impl Transcriber {
     /// Runs a window of silence through everything, so that the first caller does not wait for caches and kernels.
     pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
         let started = Instant::now();
-        let request =
-            Request { language: self.rules.specials().languages.first().map(|l| l.1), ..Default::default() };
         let pcm = Arc::new(Pcm::from_16k_mono(vec![0.0; audio::SAMPLE_RATE]));
-        let windows = Timeline::whole(&pcm).windows(&pcm, Duration::from_secs(WINDOW_SECONDS as u64));
-        self.windows(&pcm, windows, request).await?;
+        let timeline = Timeline::whole(&pcm);
+        let language = Spoken::Known(self.rules.specials().languages.first().map(|(_, token)| *token));
+        let Some(window) = timeline.slice(0..audio::SAMPLE_RATE) else { return Ok(started.elapsed()) };
+        let take = Take { channel: None, pcm, speech: None, timeline };
+        self.window(&take, window, Request { language, ..self.asked(&Options::default())?.request }).await?;
         Ok(started.elapsed())
     }
 
-    /// What is asked of every window, or why this model cannot do it.
-    fn request(&self, options: &Options) -> Result<Request, TranscribeError> {
-        let refuse = |param, message| Err(TranscribeError::Options { param, message });
-        let specials = self.rules.specials();
-        let language = match options.language {
-            Some(language) if self.rules.multilingual() => match specials.language_token(language) {
-                Some(token) => Some(token),
-                None => {
-                    let known: Vec<&str> = specials.languages.iter().map(|(known, _)| known.code).collect();
-                    let known = known.join(", ");
-                    return refuse(
-                        "language",
-                        format!(
-                            "the model {} does not know {}; it knows {known}",
-                            self.model.name, language.name
-                        ),
-                    );
-                }
-            },
-            Some(language) if language.code != "en" => {
-                return refuse("language", format!("the model {} understands English only", self.model.name));
-            }
-            _ => None,
-        };
-        if options.task == Task::Translate && !self.rules.multilingual() {
-            return refuse(
-                "task",
-                format!("the model {} cannot translate: it understands English only", self.model.name),
-            );
-        }
-        let previous: Vec<Token> = match options.context.prompt.as_deref().map(str::trim) {
-            Some(prompt) if !prompt.is_empty() => self.tokenizer.encode(&format!(" {prompt}")),
-            _ => Vec::new(),
-        };
-        Ok(Request {
-            task: options.task,
-            language,
-            previous: previous.into(),
-            temperature: options.fallback.temperatures.first().copied().unwrap_or_default(),
-            seed: 0,
-        })
-    }
-
-    async fn decode(&self, upload: Bytes) -> Result<(Decoded, Vec<Window>, Duration), TranscribeError> {
+    /// The upload as audio, and where in it somebody speaks.
+    async fn open(&self, upload: Bytes, options: &Options) -> Result<Opened, TranscribeError> {
         let limits = self.limits.clone();
+        let (channels, how) = (options.channels, options.speech.clone());
         self.on_cpu(move || {
             let started = Instant::now();
-            let decoded = audio::decode(upload, &limits)?;
-            let windows = Timeline::whole(&decoded.pcm)
-                .windows(&decoded.pcm, Duration::from_secs(WINDOW_SECONDS as u64));
-            Ok((decoded, windows, started.elapsed()))
+            let decoded = audio::decode_channels(upload, &limits, channels)?;
+            let decode_time = started.elapsed();
+            use pending::P;
+            let started = Instant::now();
+            let take = |(index, pcm): (usize, Pcm)| {
+                let speech = how.detect.then(|| pending::speech(&pcm, &how));
+                let timeline = match &speech {
+                    Some(spans) => Timeline::of_speech(spans, pcm.samples().len(), &how),
+                    None => Timeline::whole(&pcm),
+                };
+                let channel = (channels == Channels::Split).then_some(index);
+                Take { channel, pcm: Arc::new(pcm), speech, timeline }
+            };
+            let takes: Vec<Take> = decoded.channels.into_iter().enumerate().map(take).collect();
+            let vad_time = started.elapsed();
+            Ok(Opened { takes, incomplete: decoded.incomplete, decode_time, vad_time })
         })
         .await?
     }
 
-    /// All windows through the engine, in order. Where the language must be found, the first window finds it for all.
-    async fn windows(
-        &self,
-        pcm: &Arc<Pcm>,
-        windows: Vec<Window>,
-        mut request: Request,
-    ) -> Result<Vec<WindowResult>, TranscribeError> {
-        let mut windows = windows.into_iter();
-        let mut results = Vec::with_capacity(windows.len());
-        let open = request.language.is_none() && self.rules.multilingual();
-        if let Some(first) = if open { windows.next() } else { None } {
-            let result = self.window(pcm.clone(), first, request.clone()).await?;
-            request.language = result.outcome.hypothesis.language;
-            results.push(result);
+    async fn listen(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
+        match asked.long_form {
+            LongForm::Independent { longest } => self.independently(take, asked, longest).await,
+            LongForm::Sequential { .. } => self.sequentially(take, asked).await,
         }
-        let rest = stream::iter(windows)
-            .map(|window| self.window(pcm.clone(), window, request.clone()))
-            .buffered(self.windows_in_flight);
-        let rest: Vec<WindowResult> = rest.try_collect().await?;
-        results.extend(rest);
-        Ok(results)
     }
 
+    /// One window through the engine, as it is.
     async fn window(
         &self,
-        pcm: Arc<Pcm>,
+        take: &Take,
         window: Window,
         request: Request,
-    ) -> Result<WindowResult, TranscribeError> {
-        let (filters, cut) = (self.mel.clone(), window.clone());
-        let (mel, mel_time): (LogMel, Duration) = self
+    ) -> Result<Listened, TranscribeError> {
+        let (filters, pcm, cut) = (self.mel.clone(), take.pcm.clone(), window.clone());
+        let mel = move || filters.log_mel(&cut.samples(&pcm));
+        self.window_of(window, mel, request).await
+    }
+
+    /// The same with a log-mel of another making.
+    async fn window_of(
+        &self,
+        window: Window,
+        mel: impl FnOnce() -> LogMel + Send + 'static,
+        request: Request,
+    ) -> Result<Listened, TranscribeError> {
+        let (mel, mel_time) = self
             .on_cpu(move || {
                 let started = Instant::now();
-                (filters.log_mel(&cut.samples(&pcm)), started.elapsed())
+                (mel(), started.elapsed())
             })
             .await?;
         let sequence = Sequence::new(self.rules.clone(), request, Arc::new(mel), window.duration());
         let outcome = self.engine.submit(sequence).await?;
-        Ok(WindowResult { window, mel_time, outcome })
+        Ok(Listened { window, mel_time, outcome })
     }
 
     /// CPU-bound work, at most `cpu_tasks` at once, never on the threads that serve sockets.
@@ -243,79 +185,47 @@ impl Transcriber {
         task.await.map_err(|error| internal(&error))
     }
 
-    fn place(&self, result: &WindowResult) -> Vec<Segment> {
-        let placed = Placed {
-            hypothesis: &result.outcome.hypothesis,
-            start: result.window.start(),
-            duration: result.window.duration(),
-        };
-        segments(placed, &self.tokenizer)
+    fn tokenizer(&self) -> &Tokenizer {
+        self.rules.tokenizer()
     }
+}
 
-    /// The language of the answer, and how sure its detection was.
-    fn spoken(&self, options: &Options, results: &[WindowResult]) -> (Language, Option<f32>) {
-        let detected = results.first().and_then(|first| {
-            let hypothesis = &first.outcome.hypothesis;
-            let language = self.rules.specials().language_of(hypothesis.language?)?;
-            Some((language, hypothesis.language_probability))
-        });
-        match (options.language, detected) {
-            (Some(language), _) => (language, None),
-            (None, Some(detected)) => detected,
-            // English-only models are never asked.
-            (None, None) => (language::ENGLISH, None),
-        }
-    }
+/// An upload once it is audio.
+#[derive(Debug)]
+struct Opened {
+    takes: Vec<Take>,
+    incomplete: Option<Incomplete>,
+    decode_time: Duration,
+    vad_time: Duration,
+}
 
-    fn receipt(&self, results: &[WindowResult]) -> Receipt {
-        let sum = |part: fn(&WindowResult) -> Duration| results.iter().map(part).sum();
-        Receipt {
-            model: self.model.name.clone(),
-            device: self.model.device.clone(),
-            dtype: self.model.dtype.clone(),
-            timing: Timing {
-                mel: sum(|result| result.mel_time),
-                queue: sum(|result| result.outcome.queue),
-                encode: sum(|result| result.outcome.encode),
-                generate: sum(|result| result.outcome.generate),
-                ..Default::default()
-            },
-            batch_size_seen: results.iter().map(|result| result.outcome.batch_size).max().unwrap_or(0),
-        }
-    }
+/// One channel, or all of them mixed, and what of it is transcribed.
+#[derive(Debug)]
+struct Take {
+    /// Where channels are transcribed apart.
+    channel: Option<usize>,
+    pcm: Arc<Pcm>,
+    /// Where somebody speaks, in samples of the file; `None`: nobody looked.
+    speech: Option<Vec<Range<usize>>>,
+    timeline: Timeline,
+}
+
+/// All of a take through the engine.
+#[derive(Debug, Default)]
+struct Heard {
+    windows: Vec<Listened>,
+    /// The take's language; `None` for English-only models and where nobody spoke.
+    language: Option<Token>,
+    /// What detection found, the likeliest first; empty where the caller named the language.
+    languages: Vec<(Token, f32)>,
 }
 
 /// A window that went through the engine.
 #[derive(Debug)]
-struct WindowResult {
+struct Listened {
     window: Window,
     mel_time: Duration,
     outcome: Outcome,
-}
-
-/// What is said in the answer about a window whose text is withheld; nothing where there was no text to withhold.
-fn withheld(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
-    let text: String = placed.iter().map(|segment| segment.text.as_str()).collect();
-    (!text.trim().is_empty()).then(|| Dropped {
-        start: result.window.start(),
-        end: result.window.end(),
-        channel: None,
-        text: text.trim().to_owned(),
-        reason: DropReason::NoSpeech,
-    })
-}
-
-/// What is said in the answer about a window whose text was cut short by the token limit.
-fn missing(result: &WindowResult, placed: &[Segment]) -> Option<Dropped> {
-    let end = result.window.end();
-    result.outcome.hypothesis.cut_short.then(|| Dropped {
-        // Times after the last closed segment are not known; from its start on, text may be missing.
-        start: placed.last().map_or(result.window.start(), |segment| segment.start),
-        end,
-        channel: None,
-        text: String::new(),
-        reason: DropReason::TokenLimit,
-    })
 }
 
 /// Why an upload gives no transcript.

@@ -76,11 +76,50 @@ fn several_files_go_into_a_folder_and_one_that_fails_does_not_stop_the_others() 
 }
 
 #[test]
+fn subtitles_are_made_from_a_stored_transcript_without_the_audio() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = folder.path().join("english.json");
+    let english = speech("english.wav");
+    let output = run(&["transcribe", "--format", "verbose_json", english.to_str().unwrap()]);
+    std::fs::write(&stored, &output.stdout).unwrap();
+    let stored = stored.to_str().unwrap();
+    let direct = run(&["transcribe", "--format", "srt", english.to_str().unwrap()]);
+    assert_eq!(run(&["subtitles", stored]).stdout, direct.stdout);
+    assert_eq!(run(&["subtitles", stored, "--format", "verbose_json"]).stdout, output.stdout);
+    let narrow = run(&["subtitles", stored, "--format", "tsv", "--max-words-per-line", "2"]);
+    let tsv = String::from_utf8(narrow.stdout).unwrap();
+    assert!(tsv.lines().skip(1).all(|row| row.split(' ').count() <= 2), "{tsv}");
+
+    let out = folder.path().join("english.vtt");
+    let mut child = verbatim()
+        .args(["subtitles", "-", "--format", "vtt", "--subtitles", "tidy", "--output", out.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&output.stdout).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(std::fs::read_to_string(out).unwrap().starts_with("WEBVTT\n\n00:00:0"));
+}
+
+#[test]
+fn stored_transcripts_that_cannot_be_read_end_with_1_and_say_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = folder.path().join("wrong.json");
+    std::fs::write(&stored, r#"{"segments":[{"start":2,"end":1,"text":"a"}]}"#).unwrap();
+    let stderr = refusal(&["subtitles", stored.to_str().unwrap()], 1);
+    assert!(stderr.contains("wrong.json: segments[0].end is 1"), "{stderr}");
+    assert!(refusal(&["subtitles", "nowhere.json"], 1).contains("nowhere.json"));
+    let stderr = refusal(&["subtitles", stored.to_str().unwrap(), "--max-line-width", "wide"], 2);
+    assert!(stderr.contains("--max-line-width"), "{stderr}");
+}
+
+#[test]
 fn usage_errors_end_with_2() {
     refusal(&["transcribe"], 2);
     refusal(&["transcribe", "--format", "docx", "a.wav"], 2);
     refusal(&["transcribe", "--format", "srt", "a.wav", "b.wav"], 2);
     assert!(refusal(&["transcribe", "--language", "klingon", "a.wav"], 2).contains("klingon"));
+    assert!(refusal(&["transcribe", "--beam-size", "40", "a.wav"], 2).contains("from 0 to 16"));
     refusal(&["dance"], 2);
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use verbatim::audio::{MelFilters, Pcm, SAMPLE_RATE};
-use verbatim::decoding::{Hypothesis, Request, Rules, Sequence};
+use verbatim::decoding::{Hypothesis, Request, Rules, Sequence, Spoken};
 use verbatim::engine::{Engine, Settings, Worker};
 use verbatim::model::files::ModelFiles;
 use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
 use verbatim::text::Tokenizer;
+use verbatim::transcript::{Fallback, Search};
 
 struct Demo {
     engine: Engine,
@@ -20,10 +21,14 @@ struct Demo {
 }
 
 fn start(slots: usize, encode_batch: usize) -> Demo {
-    let options = LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), ..Default::default() };
+    start_with(slots, encode_batch, None)
+}
+
+fn start_with(slots: usize, encode_batch: usize, lanes: Option<usize>) -> Demo {
+    let options = LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), lanes, ..Default::default() };
     let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
     let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
-    let rules = Arc::new(Rules::new(&tokenizer, whisper.generation(), whisper.info()));
+    let rules = Arc::new(Rules::new(tokenizer.into(), whisper.generation(), whisper.info()));
     let mel = MelFilters::new(whisper.info().n_mels);
     let settings = Settings { encode_batch, ..Default::default() };
     let (engine, worker) = Engine::start(Box::new(whisper), settings);
@@ -55,9 +60,22 @@ fn windows() -> Vec<(Pcm, Request)> {
                 .collect();
             let request = Request {
                 // Some detect their language, some sample, some do neither.
-                language: (index % 3 != 0).then_some(770),
-                temperature: if index % 4 == 1 { 0.7 } else { 0.0 },
-                seed: u64::from(index),
+                language: match index % 3 {
+                    0 => Spoken::Detect { among: Arc::default(), otherwise: None, threshold: 0.5 },
+                    _ => Spoken::Known(Some(770)),
+                },
+                fallback: Fallback {
+                    temperatures: vec![if index % 4 == 1 { 0.7 } else { 0.0 }],
+                    ..Fallback::default()
+                },
+                search: Search {
+                    seed: u64::from(index),
+                    // Some search with beams, some draw three times.
+                    beam_size: if index % 6 == 2 { 5 } else { 1 },
+                    best_of: if index % 8 == 1 { 3 } else { 1 },
+                    ..Search::default()
+                },
+                words: index % 2 == 0,
                 ..Default::default()
             };
             (Pcm::from_16k_mono(samples), request)
@@ -73,6 +91,12 @@ fn assert_same(alone: &[Hypothesis], crowd: &[Hypothesis]) {
         assert_eq!(alone.language, crowd.language, "window {index}");
         assert!((alone.avg_logprob - crowd.avg_logprob).abs() < 1e-3, "window {index}");
         assert!((alone.no_speech_prob - crowd.no_speech_prob).abs() < 1e-3, "window {index}");
+        let scores = |hypothesis: &Hypothesis| {
+            hypothesis.alignment.as_ref().map_or(Vec::new(), |aligned| aligned.alignment.scores.clone())
+        };
+        let (alone, crowd) = (scores(alone), scores(crowd));
+        assert_eq!(alone.len(), crowd.len(), "window {index}");
+        assert!(alone.iter().zip(&crowd).all(|(a, b)| (a - b).abs() < 1e-2), "window {index}: its alignment");
     }
 }
 
@@ -93,9 +117,12 @@ async fn run(demo: &Demo, at_once: usize) -> Vec<Hypothesis> {
 async fn the_same_answer_alone_or_in_a_crowd() {
     let alone = run(&start(1, 1), 1).await;
     assert!(alone.iter().any(|hypothesis| hypothesis.tokens.len() > 2), "the windows must give some text");
+    assert!(alone.iter().any(|hypothesis| hypothesis.alignment.is_some()), "some texts must be aligned");
     // Five slots for twelve windows: slots are refilled while others go on.
     assert_same(&alone, &run(&start(5, 3), 12).await);
     assert_same(&alone, &run(&start(12, 12), 12).await);
+    // Two beam searches do not fit into the lanes at once: one waits, and the others go on.
+    assert_same(&alone, &run(&start_with(4, 2, Some(6)), 12).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,7 +117,7 @@ fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
     let (device, slots) = (DeviceRequest::Cpu, Some(facts.clips.len()));
     let mut whisper = Whisper::load(&files, &LoadOptions { device, slots, ..Default::default() }).unwrap();
     let tokenizer = Tokenizer::from_json(&files.require("tokenizer.json").unwrap()).unwrap();
-    let rules = Rules::new(&tokenizer, whisper.generation(), whisper.info());
+    let rules = Rules::new(tokenizer.into(), whisper.generation(), whisper.info());
 
     let mut windows = Vec::new();
     for (index, clip) in facts.clips.iter().enumerate() {
@@ -145,8 +145,9 @@ fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
 /// All clips together, from the language on; a clip that has ended leaves the crowd.
 fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
     let specials = rules.specials();
+    let policy = rules.policy(&Default::default()).expect("the defaults suit every model");
     let detect = |slot| Step {
-        constraint: rules.only_languages(),
+        constraint: rules.only_languages(&[]),
         probe: Some(Probe { index: 0, token: specials.no_speech }),
         ..step(slot, 0, &[specials.start_of_transcript])
     };
@@ -170,7 +171,7 @@ fn compare_clips(whisper: &mut Whisper, facts: &Folder, rules: &Rules) {
             let position = if said.is_empty() { 0 } else { read.len() - 1 };
             if going(clip, &said) {
                 steps.push(Step {
-                    constraint: rules.constraint(&said),
+                    constraint: rules.constraint(&policy, &said),
                     ..step(slot, position, &read[position..])
                 });
             }

@@ -55,6 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower", &["http/"]),
     ("tower_http", &["http/"]),
     ("tracing_subscriber", &["telemetry/"]),
+    ("unicode_width", &["format/subtitles/"]),
     ("ureq", &["model/hub"]),
     ("utoipa", &["http/"]),
 ];
@@ -103,7 +104,7 @@ const FORBIDDEN_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper
 /// What cannot help naming a host: cargo writes it.
 const WORDS_EXEMPT: &[&str] = &["Cargo.lock"];
 /// What git ignores, and git itself.
-const NOT_OURS: &[&str] = &[".git", ".venv", "node_modules", "__pycache__"];
+const NOT_OURS: &[&str] = &[".git", ".venv", ".venv-accuracy", "node_modules", "__pycache__"];
 
 /// `path` is relative to `src/`.
 struct File<'a> {

@@ -27,7 +27,7 @@ use self::promise::Promise;
 use self::source::Source;
 use self::track::Track;
 use super::{AudioError, Pcm};
-use crate::transcript::Incomplete;
+use crate::transcript::{Channels, Incomplete};
 
 /// What one upload may cost. Counted on what was decoded, never on what headers promise.
 #[derive(Clone, Debug)]
@@ -41,12 +41,27 @@ pub struct Limits {
     pub max_decode_time: Duration,
 }
 
-/// The audio of one upload.
+/// The audio of one upload, in one channel.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     pub pcm: Pcm,
     /// Set where the container promised more than could be read.
     pub incomplete: Option<Incomplete>,
+}
+
+/// The audio of one upload, channel by channel.
+#[derive(Clone, Debug)]
+pub struct Apart {
+    /// All of one length; at least one.
+    pub channels: Vec<Pcm>,
+    /// As in `Decoded`.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// `decode_channels` with all channels mixed into one.
+pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
+    let Apart { mut channels, incomplete } = decode_channels(bytes, limits, Channels::Mix)?;
+    Ok(Decoded { pcm: channels.swap_remove(0), incomplete })
 }
 
 /// Decodes the first audio track. `bytes` may be any supported container; file names play no part.
@@ -58,11 +73,11 @@ pub struct Decoded {
 /// # Errors
 /// `Empty`, `UnknownFormat` and `Unsupported` for what is no audio of ours, `Damaged` where no packet could be decoded,
 /// `TooLarge` where a limit was passed. A file that is damaged further on is no error: it is `incomplete`.
-pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
+pub fn decode_channels(bytes: Bytes, limits: &Limits, channels: Channels) -> Result<Apart, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Empty);
     }
-    let mut heard = Heard::new(limits);
+    let mut heard = Heard::new(limits, channels);
     // symphonia has panicked on forged files before (CHANGELOG of 0.6.0 and 0.6.1). `heard` only ever grows by whole
     // packets, so what it holds after a panic is sound.
     let ending = catch_unwind(AssertUnwindSafe(|| read(bytes, limits, &mut heard))).unwrap_or_else(|_| {
@@ -84,7 +99,7 @@ pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
         });
     }
     let incomplete = shortfall(&heard, &ending);
-    Ok(Decoded { pcm: heard.into_pcm(), incomplete })
+    Ok(Apart { channels: heard.into_pcm(), incomplete })
 }
 
 /// How reading came to its end.

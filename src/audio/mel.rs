@@ -60,31 +60,60 @@ impl MelFilters {
         let peak = rows
             .par_chunks_mut(CHUNK * self.n_mels.max(1))
             .enumerate()
-            .map(|(chunk, rows)| self.log_power(samples, chunk * CHUNK, rows))
+            .map(|(chunk, rows)| self.log_power(samples, chunk * CHUNK, End::Mirrored, rows))
             .reduce(|| f32::NEG_INFINITY, f32::max);
         let silence = FLOOR.log10();
         // Whisper clamps to 8 below the loudest value of the whole window, padding included.
         let peak = if heard < WINDOW_FRAMES { peak.max(silence) } else { peak };
-        let scaled = |value: f32| (value.max(peak - 8.0) + 4.0) / 4.0;
-
-        let mut values = vec![scaled(silence); self.n_mels * WINDOW_FRAMES];
+        let mut values = vec![normalised(silence, peak); self.n_mels * WINDOW_FRAMES];
         for (mel, row) in values.chunks_exact_mut(WINDOW_FRAMES).enumerate() {
             for (value, frame) in row.iter_mut().zip(rows.chunks_exact(self.n_mels.max(1))) {
-                *value = scaled(frame[mel]);
+                *value = normalised(frame[mel], peak);
+            }
+        }
+        LogMel { n_mels: self.n_mels, values }
+    }
+
+    /// The loudest log-mel value of a whole recording, by which the reference's sequential mode normalises each of its windows
+    /// (transcribe.py calls `log_mel_spectrogram` once, with 30 s of silence after the end).
+    pub fn peak(&self, samples: &[f32]) -> f32 {
+        let frames = samples.len() / HOP + 1;
+        let chunks = (0..frames).step_by(CHUNK).collect::<Vec<_>>();
+        let loudest = chunks.into_par_iter().map(|first| {
+            let mut rows = vec![0.0f32; CHUNK.min(frames - first) * self.n_mels];
+            self.log_power(samples, first, End::Open, &mut rows)
+        });
+        loudest.reduce(|| f32::NEG_INFINITY, f32::max).max(FLOOR.log10())
+    }
+
+    /// The spectrogram `[n_mels, 3000]` of the frames from `first` on of a recording that goes on in silence, normalised by
+    /// `peak`. `samples`: all of it.
+    ///
+    /// The reference pads its last window with zeros, which in a normalised log-mel are loud; transformers pads it with
+    /// silence, and so do we: on the demo model the zeros cost words.
+    pub fn log_mel_at(&self, samples: &[f32], peak: f32, first: usize) -> LogMel {
+        let mut rows = vec![0.0f32; WINDOW_FRAMES * self.n_mels];
+        rows.par_chunks_mut(CHUNK * self.n_mels.max(1)).enumerate().for_each(|(chunk, rows)| {
+            self.log_power(samples, first + chunk * CHUNK, End::Open, rows);
+        });
+        let mut values = vec![0.0; self.n_mels * WINDOW_FRAMES];
+        for (mel, row) in values.chunks_exact_mut(WINDOW_FRAMES).enumerate() {
+            for (value, frame) in row.iter_mut().zip(rows.chunks_exact(self.n_mels.max(1))) {
+                *value = normalised(frame[mel], peak);
             }
         }
         LogMel { n_mels: self.n_mels, values }
     }
 
     /// Fills `rows` (`[frames, n_mels]`) with log10 of the mel power of the frames from `first` on; returns the loudest.
-    fn log_power(&self, samples: &[f32], first: usize, rows: &mut [f32]) -> f32 {
+    fn log_power(&self, samples: &[f32], first: usize, end: End, rows: &mut [f32]) -> f32 {
         let mut frame = self.fft.make_input_vec();
         let mut spectrum = self.fft.make_output_vec();
         let mut scratch = self.fft.make_scratch_vec();
         let mut power = [0.0f32; BINS];
         let mut peak = f32::NEG_INFINITY;
         for (index, row) in rows.chunks_exact_mut(self.n_mels.max(1)).enumerate() {
-            gather(samples, (first + index) * HOP, &mut frame);
+            gather(samples, (first + index) * HOP, end, &mut frame);
             for (sample, weight) in frame.iter_mut().zip(&self.hann) {
                 *sample *= weight;
             }
@@ -105,9 +134,23 @@ impl MelFilters {
     }
 }
 
-/// The 400 samples centred on `centre` of the window, zeros after `samples` up to 30 s, mirrored beyond both ends as
+/// What comes after the samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Silence up to 30 s, and then all of it backwards.
+    Mirrored,
+    /// Silence without end.
+    Open,
+}
+
+/// Whisper's scale: 8 below the loudest value is as quiet as it gets.
+fn normalised(value: f32, peak: f32) -> f32 {
+    (value.max(peak - 8.0) + 4.0) / 4.0
+}
+
+/// The 400 samples centred on `centre`, mirrored beyond the start (and the end, if so) as
 /// `torch.stft(center=True, pad_mode="reflect")` does: the end sample itself is not repeated.
-fn gather(samples: &[f32], centre: usize, frame: &mut [f32]) {
+fn gather(samples: &[f32], centre: usize, end: End, frame: &mut [f32]) {
     let whole: Option<Range<usize>> = centre.checked_sub(CENTRE).map(|start| start..start + N_FFT);
     if let Some(inside) = whole.and_then(|range| samples.get(range)) {
         frame.copy_from_slice(inside);
@@ -116,7 +159,7 @@ fn gather(samples: &[f32], centre: usize, frame: &mut [f32]) {
     let last = WINDOW_SAMPLES as isize - 1;
     let start = centre as isize - CENTRE as isize;
     for (slot, place) in frame.iter_mut().zip(start..) {
-        let mirrored = if place > last { 2 * last - place } else { place.abs() };
+        let mirrored = if place > last && end == End::Mirrored { 2 * last - place } else { place.abs() };
         *slot = samples.get(mirrored as usize).copied().unwrap_or(0.0);
     }
 }

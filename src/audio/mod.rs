@@ -18,7 +18,7 @@ mod window;
 
 use std::time::Duration;
 
-pub use decode::{Decoded, Limits, decode};
+pub use decode::{Apart, Decoded, Limits, decode, decode_channels};
 pub use mel::MelFilters;
 pub use settings::Settings;
 pub use speech::speech;
@@ -61,6 +61,11 @@ impl Pcm {
 pub struct LogMel {
     pub n_mels: usize,
     pub values: Vec<f32>,
+}
+
+/// The samples that begin within `time`.
+pub fn samples_in(time: Duration) -> usize {
+    (time.as_nanos() * SAMPLE_RATE as u128 / 1_000_000_000) as usize
 }
 
 /// Exact time of a number of samples: 16 kHz divides a second into 62.5 us, so nanoseconds hold it without rounding.

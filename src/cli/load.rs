@@ -1,5 +1,6 @@
 //! Settings in, a running engine with its model and the transcriber in front of it out.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -27,7 +28,7 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     let json = files.require("tokenizer.json").map_err(Failure::settings)?;
     let tokenizer = Tokenizer::from_json(&json).map_err(|error| context(config, error))?;
     let model = whisper.info().clone();
-    let rules = Rules::new(&tokenizer, whisper.generation(), &model);
+    let rules = Rules::new(Arc::new(tokenizer), whisper.generation(), &model);
     tracing::info!(
         model = %model.name, device = %model.device, dtype = %model.dtype, slots = model.slots,
         weight_mib = model.weight_bytes >> 20, kv_mib = model.kv_bytes >> 20,
@@ -43,7 +44,7 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
         );
     }
     let (engine, worker) = Engine::start(Box::new(whisper), config.engine.clone());
-    let voice = Voice { tokenizer, rules, model };
+    let voice = Voice { rules, model };
     let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);
     Ok(Loaded { transcriber, worker })
 }

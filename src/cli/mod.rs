@@ -4,6 +4,8 @@ mod load;
 mod models;
 mod progress;
 mod serve;
+mod subtitle_flags;
+mod subtitles;
 mod transcribe;
 
 use std::fmt;
@@ -33,6 +35,8 @@ enum Verb {
     Serve(serve::Args),
     /// Write the text of audio files to standard output or into a folder.
     Transcribe(transcribe::Args),
+    /// Write a stored verbose_json as subtitles or in another format, without the audio.
+    Subtitles(subtitles::Args),
     /// Fetch models ahead of time.
     Models(models::Args),
 }
@@ -97,6 +101,7 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
             serve::run(asked.common.config(&flags)?)
         }
         Verb::Transcribe(args) => transcribe::run(args, asked.common.config(&flags)?),
+        Verb::Subtitles(args) => subtitles::run(args),
         Verb::Models(args) => models::run(args, asked.common.config(&flags)?),
     }
 }

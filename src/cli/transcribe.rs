@@ -1,5 +1,6 @@
 //! `verbatim transcribe`: audio files in, their text on standard output or in a folder out, all files batched together.
 
+mod flags;
 mod output;
 
 use std::io::Read;
@@ -11,17 +12,20 @@ use futures::StreamExt;
 
 use crate::config::Config;
 use crate::engine::{EngineError, Worker};
-use crate::format::{Format, render};
+use crate::format::{Format, Layout, Rendered, render};
+use crate::http::options::Wanted;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
-use crate::text::language;
 use crate::transcriber::{TranscribeError, Transcriber};
-use crate::transcript::{Context, Fallback, Options, Task, Transcript};
+use crate::transcript::{Options, Transcript};
 
 use super::load::{Loaded, load};
 use super::progress::Files;
+use super::subtitle_flags::SubtitleFlags;
 use super::{Exit, Failure};
+use flags::Flags;
 use output::Output;
+pub(super) use output::replace;
 
 /// How often the progress bar learns what the engine has done.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -37,44 +41,19 @@ pub struct Args {
     /// Write each file's text here, named after it, instead of to standard output.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
-    /// Language spoken, as a code or an English name; detected where it is not given.
-    #[arg(long)]
-    language: Option<String>,
-    /// transcribe (in the language spoken) or translate (into English).
-    #[arg(long, default_value = "transcribe", value_parser = task)]
-    task: Task,
-    /// Text that could have been said just before: names and spellings to expect.
-    #[arg(long)]
-    prompt: Option<String>,
-    /// 0 takes the likeliest words; above 0, up to 1, they are drawn by chance.
-    #[arg(long, default_value_t = 0.0, value_parser = temperature)]
-    temperature: f32,
-}
-
-fn task(name: &str) -> Result<Task, String> {
-    [Task::Transcribe, Task::Translate]
-        .into_iter()
-        .find(|task| task.name() == name)
-        .ok_or_else(|| "it is transcribe or translate".to_owned())
-}
-
-fn temperature(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "it is a number from 0 to 1".to_owned())?;
-    (0.0..=1.0).contains(&value).then_some(value).ok_or_else(|| "it is a number from 0 to 1".to_owned())
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    subtitles: SubtitleFlags,
 }
 
 impl Args {
-    fn options(&self) -> Result<Options, Failure> {
-        let unknown =
-            |text: &String| Failure::usage(format!("--language: {text:?} is not a language of Whisper's"));
-        let parse = |text: &String| language::parse(text).ok_or_else(|| unknown(text));
-        Ok(Options {
-            task: self.task,
-            language: self.language.as_ref().map(parse).transpose()?,
-            context: Context { prompt: self.prompt.clone(), ..Context::default() },
-            fallback: Fallback { temperatures: vec![self.temperature], ..Fallback::default() },
-            ..Options::default()
-        })
+    fn wanted(&self) -> Result<(Options, Layout), Failure> {
+        let Wanted { mut options, mut layout, .. } = self.flags.wanted().map_err(Failure::usage)?;
+        layout.format = self.format;
+        self.subtitles.set(&mut layout)?;
+        options.words = layout.wants_words();
+        Ok((options, layout))
     }
 }
 
@@ -85,11 +64,11 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
         config.log.level = "warn,symphonia=off".to_owned();
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
-    let options = args.options()?;
+    let wanted = args.wanted()?;
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let loaded = load(&config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(transcribe_all(args, options, output, loaded));
+    let exit = runtime.block_on(transcribe_all(args, wanted, output, loaded));
     // A read of standard input that nobody ends would keep the process.
     runtime.shutdown_timeout(Duration::ZERO);
     exit
@@ -97,7 +76,7 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
 
 async fn transcribe_all(
     args: &Args,
-    options: Options,
+    (options, layout): (Options, Layout),
     output: Output,
     loaded: Loaded,
 ) -> Result<Exit, Failure> {
@@ -120,7 +99,10 @@ async fn transcribe_all(
             next = results.next() => match next {
                 None => break,
                 Some((index, result)) => {
-                    let written = result.and_then(|transcript| write(&output, &bar, index, &transcript));
+                    let written = result.and_then(|transcript| {
+                        let rendered = render(&transcript, &layout);
+                        write(&output, &bar, index, (&transcript, &rendered))
+                    });
                     if let Err(reason) = written {
                         if let Some(lost) = lost(&mut worker).await {
                             return Err(lost);
@@ -177,8 +159,12 @@ async fn read(file: &Path) -> std::io::Result<Bytes> {
     whole.await?
 }
 
-fn write(output: &Output, bar: &Files, index: usize, transcript: &Transcript) -> Result<(), String> {
-    let rendered = render(transcript, output.format());
+fn write(
+    output: &Output,
+    bar: &Files,
+    index: usize,
+    (transcript, rendered): (&Transcript, &Rendered),
+) -> Result<(), String> {
     bar.aside(|| {
         if let Some(incomplete) = &transcript.incomplete {
             eprintln!("verbatim: warning: {}: {}", output.name(index), incomplete.reason);

@@ -4,24 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audio::LogMel;
-use crate::model::{Choice, Lane, Pick, Probe, Sample, Slot, Step};
+use crate::model::{AlignRow, Alignment, Constraint, Fork, Pick, Probe, Sample, Step};
 use crate::text::Token;
-use crate::transcript::Task;
 
-use super::{Prompt, Rules};
+use super::attempts::{Attempts, Judged};
+use super::prompt::start_sequence;
+use super::search::{Ground, Search, Seat};
+use super::{Prompt, Request, Rules, Spoken, Stop, Verdict, Withheld};
+use crate::transcript::Risk;
 
-/// What a request wants of each of its windows.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    pub task: Task,
-    /// `None`: detect it, in this window.
-    pub language: Option<Token>,
-    /// Text before the audio.
-    pub previous: Arc<[Token]>,
-    pub temperature: f32,
-    /// Decides sampling above temperature 0.
-    pub seed: u64,
-}
+/// Time of one frame of the encoder's output.
+const FRAME: Duration = Duration::from_millis(20);
+/// Circles in a text are looked for every so many tokens.
+const LOOK: usize = 8;
 
 /// One window on its way through the engine. Holds its own progress and nothing of anyone else's.
 #[derive(Clone, Debug)]
@@ -29,22 +24,23 @@ pub struct Sequence {
     rules: Arc<Rules>,
     request: Request,
     mel: Arc<LogMel>,
-    /// Length of the audio in the window, for the engine's accounts.
+    /// Length of the audio in the window.
     audio: Duration,
     stage: Stage,
-    prompt: Prompt,
-    sampled: Vec<Token>,
-    sum_logprob: f32,
-    no_speech_prob: f32,
     language: Option<Token>,
-    language_probability: Option<f32>,
+    languages: Vec<(Token, f32)>,
+    no_speech_prob: f32,
+    attempts: Attempts,
+    judged: Option<Judged>,
+    alignment: Option<Aligned>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Stage {
     Encode,
     DetectLanguage,
-    Decode,
+    Decode { prompt: Prompt, search: Search },
+    Align,
     Done,
 }
 
@@ -52,7 +48,9 @@ enum Stage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     Encode(Arc<LogMel>),
-    Step(Step),
+    /// All rows in one step, after the copies.
+    Step(Vec<Fork>, Vec<Step>),
+    Align(AlignRow),
     Done,
 }
 
@@ -64,30 +62,72 @@ pub struct Hypothesis {
     /// Mean log-probability of the sampled tokens, the end of text counted.
     pub avg_logprob: f32,
     pub no_speech_prob: f32,
+    pub compression_ratio: f32,
     pub temperature: f32,
+    pub verdict: Verdict,
     /// `None` for English-only models.
     pub language: Option<Token>,
-    /// Where the language was detected: how sure that was.
-    pub language_probability: Option<f32>,
+    /// Where the language was detected: how probable each was, the likeliest first.
+    pub languages: Vec<(Token, f32)>,
+    /// Why attempts were not taken, in their order.
+    pub given_up: Vec<Risk>,
+    /// What was said and is not among `tokens`.
+    pub withheld: Vec<Withheld>,
     /// The token limit was reached before the end of text.
     pub cut_short: bool,
+    /// Where the sequential mode goes on, in steps of 0.02 s from the window's start; `None`: behind it.
+    pub next: Option<u32>,
+    /// Where words were asked for and there is text.
+    pub alignment: Option<Aligned>,
+}
+
+/// A text held against its window's audio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aligned {
+    pub alignment: Alignment,
+    /// Tokens of the start sequence before `<|notimestamps|>` and the text.
+    pub start: usize,
+    /// The text tokens, without timestamps.
+    pub text: Vec<Token>,
+}
+
+impl Aligned {
+    /// Of the first `count` text tokens alone. The row after them, which tells where they end, takes the place of the end of
+    /// text.
+    pub fn shorten(&mut self, count: usize) {
+        let kept = self.start + 1 + count + 1;
+        let alignment = &mut self.alignment;
+        if kept >= alignment.tokens {
+            return;
+        }
+        let row = alignment.frames;
+        let heads =
+            alignment.scores.chunks_exact(alignment.tokens * row).flat_map(|head| &head[..kept * row]);
+        alignment.scores = heads.copied().collect();
+        alignment.probabilities.truncate(kept - 1);
+        alignment.tokens = kept;
+        self.text.truncate(count);
+    }
 }
 
 impl Sequence {
     pub fn new(rules: Arc<Rules>, request: Request, mel: Arc<LogMel>, audio: Duration) -> Self {
-        let prompt = Prompt::new(&rules, &request.previous, request.language, request.task);
+        let language = match &request.language {
+            Spoken::Known(language) => *language,
+            Spoken::Detect { .. } => None,
+        };
         Sequence {
-            language: request.language,
+            attempts: Attempts::default(),
             rules,
             request,
             mel,
             audio,
             stage: Stage::Encode,
-            prompt,
-            sampled: Vec::new(),
-            sum_logprob: 0.0,
+            language,
+            languages: Vec::new(),
             no_speech_prob: 0.0,
-            language_probability: None,
+            judged: None,
+            alignment: None,
         }
     }
 
@@ -95,197 +135,166 @@ impl Sequence {
         self.audio
     }
 
-    /// Tokens sampled so far.
-    pub fn len(&self) -> usize {
-        self.sampled.len()
+    /// Lanes that it needs.
+    pub fn width(&self) -> usize {
+        self.request.width()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.sampled.is_empty()
-    }
-
-    /// What to do for this sequence now that it lives in `slot`.
-    pub fn next(&self, slot: Slot) -> Work {
-        match self.stage {
+    /// What to do for this sequence now that it lives in `seat`.
+    pub fn next(&self, seat: Seat) -> Work {
+        match &self.stage {
             Stage::Encode => Work::Encode(self.mel.clone()),
-            Stage::DetectLanguage => Work::Step(self.detect_step(slot)),
-            Stage::Decode => Work::Step(self.decode_step(slot)),
+            Stage::DetectLanguage => Work::Step(Vec::new(), vec![self.detect_step(seat)]),
+            Stage::Decode { prompt, search } => {
+                let (forks, steps) = search.steps(self.ground(prompt), seat);
+                Work::Step(forks, steps)
+            }
+            Stage::Align => Work::Align(self.align_row(seat)),
             Stage::Done => Work::Done,
         }
     }
 
     /// The window's audio is in its slot.
     pub fn encoded(&mut self) {
-        let detect = self.rules.multilingual() && self.language.is_none();
-        self.stage = if detect { Stage::DetectLanguage } else { Stage::Decode };
+        match self.request.language {
+            Spoken::Detect { .. } if self.rules.multilingual() => self.stage = Stage::DetectLanguage,
+            _ => self.attempt(),
+        }
     }
 
-    /// Takes in the answer to the last `Work::Step`.
-    pub fn sampled(&mut self, sample: Sample) {
-        match self.stage {
-            Stage::DetectLanguage => self.detected(sample),
-            Stage::Decode => self.decoded(sample),
-            Stage::Encode | Stage::Done => {}
+    /// Takes in the answers to the last `Work::Step`, in the order of its rows.
+    pub fn sampled(&mut self, samples: &[Sample]) {
+        if let Some(probability) = samples.first().and_then(|sample| sample.probe) {
+            self.no_speech_prob = probability;
         }
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::DetectLanguage => self.detected(samples),
+            Stage::Decode { prompt, mut search } => {
+                search.take(self.ground(&prompt), samples);
+                if search.len() % LOOK == 0 {
+                    search.give_up(|tokens| self.attempts.is_hopeless(&self.rules, &self.request, tokens));
+                }
+                match search.is_done() {
+                    true => self.tried(search),
+                    false => self.stage = Stage::Decode { prompt, search },
+                }
+            }
+            stage => self.stage = stage,
+        }
+    }
+
+    /// Takes in the answer to `Work::Align`.
+    pub fn aligned(&mut self, alignment: Alignment) {
+        let text = self.text();
+        self.alignment = Some(Aligned { alignment, start: self.start_sequence().len(), text });
+        self.stage = Stage::Done;
     }
 
     /// What was said, once `next` is `Work::Done`.
     pub fn finish(self) -> Hypothesis {
-        let end = self.rules.specials().end_of_text;
-        let cut_short = self.sampled.last() != Some(&end);
-        let counted = self.sampled.len().max(1) as f32;
-        let mut tokens = self.sampled;
-        tokens.retain(|token| *token != end);
+        let judged = self.judged.unwrap_or_default();
         Hypothesis {
-            tokens,
-            avg_logprob: self.sum_logprob / counted,
+            tokens: judged.tokens,
+            avg_logprob: judged.figures.avg_logprob,
             no_speech_prob: self.no_speech_prob,
-            temperature: self.request.temperature,
+            compression_ratio: judged.figures.compression_ratio,
+            temperature: judged.temperature,
+            verdict: judged.verdict,
             language: self.language,
-            language_probability: self.language_probability,
-            cut_short,
+            languages: self.languages,
+            given_up: judged.given_up,
+            withheld: judged.withheld,
+            cut_short: judged.cut_short,
+            next: judged.next,
+            alignment: self.alignment,
         }
     }
 
-    fn detect_step(&self, slot: Slot) -> Step {
-        Step {
-            slot,
-            lane: Lane(slot.0),
-            position: 0,
-            tokens: vec![self.rules.specials().start_of_transcript],
-            constraint: self.rules.only_languages(),
-            pick: Pick::Likeliest(1),
-            probe: None,
-        }
+    fn ground<'a>(&'a self, prompt: &'a Prompt) -> Ground<'a> {
+        Ground { rules: &self.rules, policy: &self.request.policy, prompt }
     }
 
-    fn detected(&mut self, sample: Sample) {
-        self.language = Some(sample.choices[0].token);
-        self.language_probability = Some(sample.choices[0].logprob.exp());
-        self.prompt = Prompt::new(&self.rules, &self.request.previous, self.language, self.request.task);
-        self.stage = Stage::Decode;
-    }
-
-    /// The whole prompt at first, then the latest token.
-    fn decode_step(&self, slot: Slot) -> Step {
-        let (position, tokens, probe) = match self.sampled.last() {
-            None => {
-                let probe = Probe { index: self.prompt.start, token: self.rules.specials().no_speech };
-                (0, self.prompt.tokens.clone(), Some(probe))
-            }
-            Some(last) => (self.prompt.tokens.len() + self.sampled.len() - 1, vec![*last], None),
+    fn detect_step(&self, seat: Seat) -> Step {
+        let among = match &self.request.language {
+            Spoken::Detect { among, .. } => among.clone(),
+            Spoken::Known(_) => Arc::default(),
         };
         Step {
-            slot,
-            lane: Lane(slot.0),
-            position,
+            slot: seat.slot,
+            lane: seat.lanes[0],
+            position: 0,
+            tokens: vec![self.rules.specials().start_of_transcript],
+            constraint: Constraint { suppress: Arc::default(), ..self.rules.only_languages(&among) },
+            pick: Pick::Likeliest(self.rules.specials().languages.len().max(1)),
+            probe: Some(Probe { index: 0, token: self.rules.specials().no_speech }),
+        }
+    }
+
+    fn detected(&mut self, samples: &[Sample]) {
+        let choices = samples.first().map_or(&[][..], |sample| &sample.choices);
+        self.languages = choices.iter().map(|choice| (choice.token, choice.logprob.exp())).collect();
+        let Spoken::Detect { otherwise, threshold, .. } = &self.request.language else { return };
+        let likeliest = self.languages.first();
+        self.language = match likeliest {
+            Some((_, probability)) if otherwise.is_some() && probability < threshold => *otherwise,
+            Some((token, _)) => Some(*token),
+            None => *otherwise,
+        };
+        match self.request.stop {
+            Stop::AtLanguage => self.stage = Stage::Done,
+            Stop::Whole | Stop::AtLastSegment => self.attempt(),
+        }
+    }
+
+    /// Begins the next attempt.
+    fn attempt(&mut self) {
+        let prompt = match self.attempts.is_bare() {
+            true => Prompt::bare(&self.rules, &self.request, self.language),
+            false => Prompt::new(&self.rules, &self.request, self.language),
+        };
+        let (temperature, attempt) = self.attempts.temperature(&self.request);
+        self.stage =
+            Stage::Decode { prompt, search: Search::new(&self.request.search, temperature, attempt) };
+    }
+
+    fn tried(&mut self, search: Search) {
+        let found = search.finish(self.request.search.length_penalty);
+        self.judged = self.attempts.judge(&self.rules, &self.request, found, self.no_speech_prob);
+        let Some(judged) = &self.judged else { return self.attempt() };
+        let spoken = judged.verdict == Verdict::Accept && !self.text().is_empty();
+        self.stage = match self.request.words && spoken && self.frames() > 0 {
+            true => Stage::Align,
+            false => Stage::Done,
+        };
+    }
+
+    fn text(&self) -> Vec<Token> {
+        let tokens = self.judged.iter().flat_map(|judged| &judged.tokens);
+        tokens.copied().filter(|token| self.rules.specials().is_text(*token)).collect()
+    }
+
+    fn start_sequence(&self) -> Vec<Token> {
+        start_sequence(&self.rules, self.request.task, self.language)
+    }
+
+    fn frames(&self) -> usize {
+        (self.audio.as_nanos() / FRAME.as_nanos()) as usize
+    }
+
+    /// Follows `find_alignment`, openai/whisper timing.py at c0d2f624, lines 176-183: the text is read as one without
+    /// timestamps.
+    fn align_row(&self, seat: Seat) -> AlignRow {
+        let specials = self.rules.specials();
+        let mut tokens = self.start_sequence();
+        tokens.push(specials.no_timestamps);
+        tokens.extend(self.text());
+        tokens.push(specials.end_of_text);
+        AlignRow {
+            slot: seat.slot,
+            lane: seat.lanes[0],
             tokens,
-            constraint: self.rules.constraint(&self.sampled),
-            pick: match self.request.temperature > 0.0 {
-                true => Pick::Drawn { temperature: self.request.temperature, seed: self.request.seed },
-                false => Pick::Likeliest(1),
-            },
-            probe,
+            frames: self.frames(),
+            text_below: specials.end_of_text,
         }
-    }
-
-    fn decoded(&mut self, sample: Sample) {
-        if let Some(probability) = sample.probe {
-            self.no_speech_prob = probability;
-        }
-        let Choice { token, logprob } = sample.choices[0];
-        self.sampled.push(token);
-        self.sum_logprob += logprob;
-        let end = token == self.rules.specials().end_of_text;
-        // The next step would read the latest token at this position; there must be one left.
-        let next_position = self.prompt.tokens.len() + self.sampled.len() - 1;
-        let full = self.sampled.len() >= self.rules.max_tokens() || next_position >= self.rules.text_ctx();
-        if end || full {
-            self.stage = Stage::Done;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SLOT: Slot = Slot(3);
-
-    fn sequence(language: Option<Token>) -> Sequence {
-        let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
-        let request = Request { language, ..Default::default() };
-        Sequence::new(Arc::new(Rules::for_tests()), request, mel, Duration::from_secs(3))
-    }
-
-    fn sample(token: Token, logprob: f32) -> Sample {
-        Sample { choices: vec![Choice { token, logprob }], probe: None }
-    }
-
-    fn step(sequence: &Sequence) -> Step {
-        match sequence.next(SLOT) {
-            Work::Step(step) => step,
-            other => panic!("a step was expected, not {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_window_is_encoded_its_language_found_its_text_read_and_ended() {
-        let mut sequence = sequence(None);
-        assert!(matches!(sequence.next(SLOT), Work::Encode(_)));
-        sequence.encoded();
-        assert_eq!(step(&sequence).tokens, [101]);
-        sequence.sampled(sample(104, 0.8f32.ln()));
-        let first = step(&sequence);
-        assert_eq!((first.position, first.tokens.as_slice()), (0, &[101, 104, 106][..]));
-        assert_eq!(first.probe, Some(Probe { index: 0, token: 109 }));
-        sequence.sampled(Sample { probe: Some(0.25), ..sample(111, -0.5) });
-        let second = step(&sequence);
-        assert_eq!((second.position, second.tokens.as_slice(), second.probe), (3, &[111][..], None));
-        for token in [1, 115, 100] {
-            sequence.sampled(sample(token, -0.5));
-        }
-        assert_eq!(sequence.next(SLOT), Work::Done);
-        let hypothesis = sequence.finish();
-        assert_eq!(hypothesis.tokens, [111, 1, 115]);
-        assert_eq!((hypothesis.language, hypothesis.no_speech_prob), (Some(104), 0.25));
-        assert!((hypothesis.avg_logprob + 0.5).abs() < 1e-6);
-        assert!((hypothesis.language_probability.unwrap() - 0.8).abs() < 1e-6);
-        assert!(!hypothesis.cut_short);
-    }
-
-    #[test]
-    fn a_known_language_is_not_asked_for() {
-        let mut sequence = sequence(Some(102));
-        sequence.encoded();
-        assert_eq!(step(&sequence).tokens, [101, 102, 106]);
-    }
-
-    #[test]
-    fn a_window_that_never_ends_is_ended_at_half_the_context() {
-        let mut sequence = sequence(Some(102));
-        sequence.encoded();
-        for _ in 0..20 {
-            assert!(matches!(sequence.next(SLOT), Work::Step(_)));
-            sequence.sampled(sample(1, -1.0));
-        }
-        assert_eq!(sequence.next(SLOT), Work::Done);
-        let hypothesis = sequence.finish();
-        assert!(hypothesis.cut_short);
-        assert_eq!(hypothesis.tokens.len(), 20);
-    }
-
-    #[test]
-    fn a_step_never_stands_beyond_the_context() {
-        let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
-        let previous: Arc<[Token]> = (0..90).collect();
-        let request = Request { language: Some(102), previous, ..Default::default() };
-        let mut sequence = Sequence::new(Arc::new(Rules::for_tests()), request, mel, Duration::ZERO);
-        sequence.encoded();
-        while let Work::Step(step) = sequence.next(SLOT) {
-            assert!(step.position + step.tokens.len() <= 40);
-            sequence.sampled(sample(1, -1.0));
-        }
-        assert!(sequence.len() > 10);
     }
 }

@@ -91,6 +91,7 @@ pub struct Outcome {
     pub queue: Duration,
     pub encode: Duration,
     pub generate: Duration,
+    pub align: Duration,
     /// Rows of the largest step that this window was part of.
     pub batch_size: usize,
 }
@@ -123,4 +124,7 @@ pub enum EngineError {
     /// The batch was halved down to one window and still did not fit.
     #[error("the device is out of memory: {0}")]
     OutOfMemory(String),
+    /// More beams or draws were asked for than the model has lanes.
+    #[error("a search of {width} rows finds no room in the {lanes} that model.lanes allows")]
+    TooWide { width: usize, lanes: usize },
 }

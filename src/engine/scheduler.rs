@@ -1,33 +1,55 @@
-//! Slots and sequences in, the next plan out: pure, and generic over who waits for the answer.
+//! Slots, lanes and sequences in, the next plan out: pure, and generic over who waits for the answer.
 
 use std::sync::Arc;
 
 use crate::audio::LogMel;
-use crate::decoding::{Hypothesis, Sequence, Work};
-use crate::model::{Sample, Slot, Step};
+use crate::decoding::{Hypothesis, Seat, Sequence, Work};
+use crate::model::{AlignRow, Alignment, Capacity, Fork, Lane, Sample, Slot, Step};
 
 /// What the device does next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     Idle,
     Encode(Vec<(Slot, Arc<LogMel>)>),
-    Step(Vec<Step>),
+    /// Rows of one slot stand side by side; copies come before all of them.
+    Step(Vec<Fork>, Vec<Step>),
+    Align(Vec<AlignRow>),
 }
 
-/// Which sequence lives in which slot. `T` is whatever its owner needs to answer with.
+/// Which sequence lives in which slot and lanes. `T` is whatever its owner needs to answer with.
 #[derive(Debug)]
 pub struct Scheduler<T> {
-    slots: Vec<Option<(Sequence, T)>>,
+    slots: Vec<Option<Tenant<T>>>,
+    /// By lane: whether it is free.
+    free: Vec<bool>,
     encode_batch: usize,
 }
 
+#[derive(Debug)]
+struct Tenant<T> {
+    sequence: Sequence,
+    owner: T,
+    lanes: Vec<Lane>,
+}
+
+impl<T> Tenant<T> {
+    fn next(&self, slot: Slot) -> Work {
+        self.sequence.next(Seat { slot, lanes: &self.lanes })
+    }
+}
+
 impl<T> Scheduler<T> {
-    pub fn new(slots: usize, encode_batch: usize) -> Self {
-        Scheduler { slots: (0..slots).map(|_| None).collect(), encode_batch: encode_batch.max(1) }
+    pub fn new(capacity: Capacity, encode_batch: usize) -> Self {
+        Scheduler {
+            slots: (0..capacity.slots).map(|_| None).collect(),
+            free: vec![true; capacity.lanes],
+            encode_batch: encode_batch.max(1),
+        }
     }
 
-    pub fn has_room(&self) -> bool {
-        self.slots.iter().any(Option::is_none)
+    /// Whether a sequence that needs so many lanes can be admitted now.
+    pub fn has_room(&self, width: usize) -> bool {
+        self.slots.iter().any(Option::is_none) && self.free.iter().filter(|free| **free).count() >= width
     }
 
     pub fn is_empty(&self) -> bool {
@@ -38,72 +60,89 @@ impl<T> Scheduler<T> {
         self.slots.iter().flatten().count()
     }
 
-    /// Gives the sequence the lowest free slot, so that busy slots stay together; hands its owner back where none is free.
+    /// Gives the sequence the lowest free slot and lanes, so that busy ones stay together; hands its owner back where there
+    /// is no room.
     pub fn admit(&mut self, sequence: Sequence, owner: T) -> Result<Slot, T> {
-        match self.slots.iter().position(Option::is_none) {
-            Some(index) => {
-                self.slots[index] = Some((sequence, owner));
-                Ok(Slot(index))
-            }
-            None => Err(owner),
-        }
+        let width = sequence.width();
+        let slot = self.slots.iter().position(Option::is_none);
+        let Some(index) = slot.filter(|_| self.has_room(width)) else { return Err(owner) };
+        let free = self.free.iter().enumerate().filter(|(_, free)| **free);
+        let lanes: Vec<Lane> = free.map(|(lane, _)| Lane(lane)).take(width).collect();
+        lanes.iter().for_each(|lane| self.free[lane.0] = false);
+        self.slots[index] = Some(Tenant { sequence, owner, lanes });
+        Ok(Slot(index))
     }
 
-    /// New windows are encoded first, so that they join the very next step.
+    /// New windows are encoded first, so that they join the very next step; finished texts are aligned before that, so that
+    /// their slots are free again.
     pub fn plan(&self) -> Plan {
-        let mut encode = Vec::new();
-        let mut step = Vec::new();
-        for (index, entry) in self.slots.iter().enumerate() {
-            match entry.as_ref().map(|(sequence, _)| sequence.next(Slot(index))) {
+        let (mut encode, mut align) = (Vec::new(), Vec::new());
+        let (mut forks, mut steps) = (Vec::new(), Vec::new());
+        for (index, tenant) in self.slots.iter().enumerate() {
+            match tenant.as_ref().map(|tenant| tenant.next(Slot(index))) {
                 Some(Work::Encode(mel)) if encode.len() < self.encode_batch => {
                     encode.push((Slot(index), mel))
                 }
-                Some(Work::Step(row)) => step.push(row),
-                Some(Work::Encode(_) | Work::Done) | None => {}
+                Some(Work::Align(row)) if align.len() < self.encode_batch => align.push(row),
+                Some(Work::Step(copies, rows)) => {
+                    forks.extend(copies);
+                    steps.extend(rows);
+                }
+                Some(Work::Encode(_) | Work::Align(_) | Work::Done) | None => {}
             }
         }
-        match (encode.is_empty(), step.is_empty()) {
-            (false, _) => Plan::Encode(encode),
-            (true, false) => Plan::Step(step),
-            (true, true) => Plan::Idle,
+        match (encode.is_empty(), align.is_empty(), steps.is_empty()) {
+            (false, _, _) => Plan::Encode(encode),
+            (true, false, _) => Plan::Align(align),
+            (true, true, false) => Plan::Step(forks, steps),
+            (true, true, true) => Plan::Idle,
         }
     }
 
     pub fn encoded(&mut self, slot: Slot) {
-        if let Some((sequence, _)) = self.entry(slot) {
-            sequence.encoded();
+        if let Some(tenant) = self.tenant(slot) {
+            tenant.sequence.encoded();
         }
     }
 
-    /// Takes in a row's sample; hands out the hypothesis and its owner where that ended the window.
-    pub fn sampled(&mut self, slot: Slot, sample: Sample) -> Option<(Hypothesis, T)> {
-        let (sequence, _) = self.entry(slot)?;
-        sequence.sampled(sample);
-        match sequence.next(slot) {
-            Work::Done => self.release(slot).map(|(sequence, owner)| (sequence.finish(), owner)),
-            Work::Encode(_) | Work::Step(_) => None,
-        }
+    /// Takes in the samples of a slot's rows; hands out the hypothesis and its owner where that ended the window.
+    pub fn sampled(&mut self, slot: Slot, samples: &[Sample]) -> Option<(Hypothesis, T)> {
+        self.tenant(slot)?.sequence.sampled(samples);
+        self.release_if_done(slot)
+    }
+
+    pub fn aligned(&mut self, slot: Slot, alignment: Alignment) -> Option<(Hypothesis, T)> {
+        self.tenant(slot)?.sequence.aligned(alignment);
+        self.release_if_done(slot)
     }
 
     /// Empties a slot, whatever stage its window has reached.
     pub fn release(&mut self, slot: Slot) -> Option<(Sequence, T)> {
-        self.slots.get_mut(slot.0)?.take()
+        let tenant = self.slots.get_mut(slot.0)?.take()?;
+        tenant.lanes.iter().for_each(|lane| self.free[lane.0] = true);
+        Some((tenant.sequence, tenant.owner))
     }
 
     /// Empties every slot whose owner no longer waits.
     pub fn release_if(&mut self, gone: impl Fn(&T) -> bool) -> Vec<T> {
-        self.slots
-            .iter_mut()
-            .filter(|entry| entry.as_ref().is_some_and(|(_, owner)| gone(owner)))
-            .filter_map(|entry| entry.take().map(|(_, owner)| owner))
-            .collect()
+        let left = |tenant: &Option<Tenant<T>>| tenant.as_ref().is_some_and(|tenant| gone(&tenant.owner));
+        let slots: Vec<Slot> =
+            (0..self.slots.len()).filter(|index| left(&self.slots[*index])).map(Slot).collect();
+        slots.into_iter().filter_map(|slot| self.release(slot).map(|(_, owner)| owner)).collect()
     }
 
     pub fn owner(&mut self, slot: Slot) -> Option<&mut T> {
-        self.entry(slot).map(|(_, owner)| owner)
+        self.tenant(slot).map(|tenant| &mut tenant.owner)
     }
 
-    fn entry(&mut self, slot: Slot) -> Option<&mut (Sequence, T)> {
+    fn release_if_done(&mut self, slot: Slot) -> Option<(Hypothesis, T)> {
+        match self.tenant(slot)?.next(slot) {
+            Work::Done => self.release(slot).map(|(sequence, owner)| (sequence.finish(), owner)),
+            Work::Encode(_) | Work::Step(..) | Work::Align(_) => None,
+        }
+    }
+
+    fn tenant(&mut self, slot: Slot) -> Option<&mut Tenant<T>> {
         self.slots.get_mut(slot.0)?.as_mut()
     }
 }
@@ -113,15 +152,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::decoding::{Request, Rules};
+    use crate::decoding::{Request, Spoken, for_tests};
     use crate::model::Choice;
+    use crate::transcript::Search;
 
     const END: u32 = 100;
 
     fn sequence() -> Sequence {
+        wide(1)
+    }
+
+    fn wide(beam_size: usize) -> Sequence {
         let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
-        let request = Request { language: Some(102), ..Default::default() };
-        Sequence::new(Arc::new(Rules::for_tests()), request, mel, Duration::from_secs(1))
+        let search = Search { beam_size, ..Search::default() };
+        let language = Spoken::Known(Some(102));
+        let request = Request { language, search, ..Request::default() };
+        Sequence::new(for_tests::rules(), request, mel, Duration::from_secs(1))
+    }
+
+    fn scheduler<T>(slots: usize, encode_batch: usize) -> Scheduler<T> {
+        Scheduler::new(Capacity { slots, lanes: slots + 2 }, encode_batch)
     }
 
     fn sample(token: u32) -> Sample {
@@ -132,7 +182,8 @@ mod tests {
         match plan {
             Plan::Idle => Vec::new(),
             Plan::Encode(windows) => windows.iter().map(|(slot, _)| slot.0).collect(),
-            Plan::Step(steps) => steps.iter().map(|step| step.slot.0).collect(),
+            Plan::Step(_, steps) => steps.iter().map(|step| step.slot.0).collect(),
+            Plan::Align(rows) => rows.iter().map(|row| row.slot.0).collect(),
         }
     }
 
@@ -146,52 +197,86 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_idle() {
-        assert_eq!(Scheduler::<()>::new(2, 2).plan(), Plan::Idle);
+        assert_eq!(scheduler::<()>(2, 2).plan(), Plan::Idle);
     }
 
     #[test]
     fn windows_are_encoded_a_batch_at_a_time_and_then_step_together() {
-        let mut scheduler = Scheduler::new(3, 2);
+        let mut scheduler = scheduler(3, 2);
         for owner in 0..3 {
             scheduler.admit(sequence(), owner).unwrap();
         }
-        assert!(!scheduler.has_room());
+        assert!(!scheduler.has_room(1));
         assert!(scheduler.admit(sequence(), 3).is_err());
         let first = scheduler.plan();
         assert!(matches!(first, Plan::Encode(_)));
         assert_eq!(slots(&first), [0, 1]);
         encode_all(&mut scheduler);
         let step = scheduler.plan();
-        assert!(matches!(step, Plan::Step(_)));
+        assert!(matches!(step, Plan::Step(..)));
         assert_eq!(slots(&step), [0, 1, 2]);
     }
 
     #[test]
     fn a_finished_rows_slot_is_refilled_while_the_others_go_on() {
-        let mut scheduler = Scheduler::new(2, 2);
+        let mut scheduler = scheduler(2, 2);
         scheduler.admit(sequence(), "a").unwrap();
         scheduler.admit(sequence(), "b").unwrap();
         encode_all(&mut scheduler);
-        assert!(scheduler.sampled(Slot(0), sample(111)).is_none());
-        assert!(scheduler.sampled(Slot(1), sample(111)).is_none());
-        let (hypothesis, owner) = scheduler.sampled(Slot(0), sample(END)).unwrap();
+        assert!(scheduler.sampled(Slot(0), &[sample(111)]).is_none());
+        assert!(scheduler.sampled(Slot(1), &[sample(111)]).is_none());
+        let (hypothesis, owner) = scheduler.sampled(Slot(0), &[sample(END)]).unwrap();
         assert_eq!((hypothesis.tokens.as_slice(), owner), (&[111][..], "a"));
         assert_eq!(scheduler.admit(sequence(), "c").unwrap(), Slot(0));
         assert_eq!(slots(&scheduler.plan()), [0]);
         encode_all(&mut scheduler);
-        let Plan::Step(steps) = scheduler.plan() else { panic!("a step was expected") };
+        let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
         // The newcomer reads its prompt while the other reads its latest token.
         assert_eq!(steps.iter().map(|step| step.tokens.len()).collect::<Vec<_>>(), [3, 1]);
     }
 
     #[test]
     fn a_slot_whose_owner_left_is_free_at_once() {
-        let mut scheduler = Scheduler::new(2, 2);
+        let mut scheduler = scheduler(2, 2);
         scheduler.admit(sequence(), "gone").unwrap();
         scheduler.admit(sequence(), "waits").unwrap();
         assert_eq!(scheduler.release_if(|owner| *owner == "gone"), ["gone"]);
-        assert_eq!((scheduler.busy(), scheduler.has_room()), (1, true));
+        assert_eq!((scheduler.busy(), scheduler.has_room(1)), (1, true));
         encode_all(&mut scheduler);
         assert_eq!(slots(&scheduler.plan()), [1]);
+    }
+
+    #[test]
+    fn a_wide_window_takes_its_lanes_and_gives_them_back() {
+        let mut scheduler = scheduler(3, 3);
+        scheduler.admit(wide(3), "wide").unwrap();
+        scheduler.admit(sequence(), "narrow").unwrap();
+        // Five lanes, four taken: a slot is free, but not for two beams.
+        assert!(scheduler.has_room(1) && !scheduler.has_room(2));
+        assert_eq!(scheduler.admit(wide(2), "waits"), Err("waits"));
+        encode_all(&mut scheduler);
+        let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
+        assert_eq!(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>(), [0, 3]);
+        scheduler.release(Slot(0)).unwrap();
+        assert!(scheduler.has_room(4));
+        assert_eq!(scheduler.admit(wide(4), "wider").unwrap(), Slot(0));
+        encode_all(&mut scheduler);
+        let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
+        // The lanes need not lie side by side.
+        assert_eq!(steps.iter().map(|step| (step.slot.0, step.lane.0)).collect::<Vec<_>>(), [(0, 0), (1, 3)]);
+    }
+
+    #[test]
+    fn the_rows_of_a_search_are_planned_side_by_side_and_answered_together() {
+        let mut scheduler = scheduler(2, 2);
+        scheduler.admit(wide(2), "wide").unwrap();
+        scheduler.admit(sequence(), "narrow").unwrap();
+        encode_all(&mut scheduler);
+        let choices = [111, 112, 113].map(|token| Choice { token, logprob: -1.0 }).to_vec();
+        assert!(scheduler.sampled(Slot(0), &[Sample { choices, probe: None }]).is_none());
+        assert!(scheduler.sampled(Slot(1), &[sample(111)]).is_none());
+        let Plan::Step(forks, steps) = scheduler.plan() else { panic!("a step was expected") };
+        assert_eq!(forks, [Fork { from: Lane(0), to: Lane(1), positions: 3 }]);
+        assert_eq!(steps.iter().map(|step| step.slot.0).collect::<Vec<_>>(), [0, 0, 1]);
     }
 }

@@ -1,5 +1,6 @@
 //! The thread that owns the device: receives windows, follows the scheduler's plans, answers each window once.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -7,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::scheduler::{Plan, Scheduler};
 use super::stats::Stats;
 use super::{EngineError, Outcome, Settings};
-use crate::decoding::Sequence;
-use crate::model::{Model, ModelError, Sample, Slot, Step};
+use crate::audio::LogMel;
+use crate::decoding::{Hypothesis, Sequence};
+use crate::model::{AlignRow, Alignment, Fork, Model, ModelError, Sample, Slot, Step};
 use crate::telemetry::metrics;
 
 /// A window waiting for a slot.
@@ -26,6 +28,7 @@ struct Owner {
     queue: Duration,
     encode: Duration,
     admitted: Instant,
+    align: Duration,
     batch_size: usize,
 }
 
@@ -33,6 +36,8 @@ pub struct Device<'a> {
     model: Box<dyn Model>,
     scheduler: Scheduler<Owner>,
     stats: &'a Stats,
+    /// Taken from the queue, and too wide for the lanes that are free: the next to be admitted.
+    waiting: Option<Job>,
 }
 
 /// Runs until every `Engine` is dropped and the last window is answered, or until the device fails.
@@ -42,8 +47,8 @@ pub fn run(
     mut jobs: mpsc::Receiver<Job>,
     stats: &Stats,
 ) -> Result<(), EngineError> {
-    let scheduler = Scheduler::new(model.capacity().slots, settings.encode_batch);
-    let mut device = Device { model, scheduler, stats };
+    let scheduler = Scheduler::new(model.capacity(), settings.encode_batch);
+    let mut device = Device { model, scheduler, stats, waiting: None };
     loop {
         device.stats.beat();
         if !device.refill(&mut jobs) {
@@ -64,8 +69,10 @@ pub fn run(
 impl Device<'_> {
     /// Takes windows while slots are free; sleeps only when there is nothing else to do. False: nobody is left.
     fn refill(&mut self, jobs: &mut mpsc::Receiver<Job>) -> bool {
-        while self.scheduler.has_room() {
-            let job = if self.scheduler.is_empty() {
+        while self.scheduler.has_room(self.waiting.as_ref().map_or(1, |job| job.sequence.width())) {
+            let job = if let Some(job) = self.waiting.take() {
+                job
+            } else if self.scheduler.is_empty() {
                 self.stats.idle(true);
                 let job = jobs.blocking_recv();
                 self.stats.idle(false);
@@ -80,11 +87,26 @@ impl Device<'_> {
                     Err(_) => break,
                 }
             };
-            self.stats.dequeued();
-            self.admit(job);
+            if self.scheduler.has_room(job.sequence.width()) {
+                self.stats.dequeued();
+                self.admit(job);
+            } else {
+                self.set_aside(job);
+            }
         }
         self.stats.slots_busy(self.scheduler.busy());
         true
+    }
+
+    /// A window that no number of free lanes would hold is refused; any other waits for its turn before all that are queued.
+    fn set_aside(&mut self, job: Job) {
+        let (width, lanes) = (job.sequence.width(), self.model.capacity().lanes);
+        if width > lanes {
+            self.stats.dequeued();
+            let _ = job.reply.send(Err(EngineError::TooWide { width, lanes }));
+        } else {
+            self.waiting = Some(job);
+        }
     }
 
     fn admit(&mut self, job: Job) {
@@ -98,6 +120,7 @@ impl Device<'_> {
             audio: job.sequence.audio(),
             queue: admitted - job.submitted,
             encode: Duration::ZERO,
+            align: Duration::ZERO,
             admitted,
             batch_size: 0,
         };
@@ -110,6 +133,10 @@ impl Device<'_> {
 
     /// A dropped reply means cancelled: its slot is free from now on.
     fn forget_the_gone(&mut self) {
+        if self.waiting.take_if(|job| job.reply.is_closed()).is_some() {
+            self.stats.dequeued();
+            metrics::windows_cancelled(1);
+        }
         let gone = self.scheduler.release_if(|owner| owner.reply.is_closed());
         if !gone.is_empty() {
             metrics::windows_cancelled(gone.len() as u64);
@@ -120,13 +147,14 @@ impl Device<'_> {
         match self.scheduler.plan() {
             Plan::Idle => Ok(()),
             Plan::Encode(windows) => self.encode(&windows),
-            Plan::Step(steps) => self.step(&steps),
+            Plan::Step(forks, steps) => self.step(&forks, &steps),
+            Plan::Align(rows) => self.align(&rows),
         }
     }
 
     /// Encodes a batch; where the device has no room for it, in halves, and a single window that does not fit is
     /// refused while the others go on.
-    fn encode(&mut self, windows: &[(Slot, std::sync::Arc<crate::audio::LogMel>)]) -> Result<(), ModelError> {
+    fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError> {
         let started = Instant::now();
         match self.model.encode(windows) {
             Ok(()) => {}
@@ -156,49 +184,102 @@ impl Device<'_> {
         Ok(())
     }
 
-    /// Runs one step of all rows, halving it like `encode` where memory is short.
-    fn step(&mut self, steps: &[Step]) -> Result<(), ModelError> {
+    /// Runs one step of all rows and hands each slot the samples of its rows.
+    fn step(&mut self, forks: &[Fork], steps: &[Step]) -> Result<(), ModelError> {
         let started = Instant::now();
-        let samples = match self.model.step(&[], steps) {
-            Ok(samples) if samples.len() == steps.len() => samples,
-            Ok(samples) => {
-                let got = samples.len();
-                return Err(ModelError::Misuse(format!("{got} samples came back for {} rows", steps.len())));
-            }
-            Err(ModelError::OutOfMemory(reason)) => {
-                tracing::warn!(rows = steps.len(), reason, "no room on the device for this step");
-                metrics::out_of_memory();
-                if let [step] = steps {
-                    self.refuse(step.slot, reason);
-                    return Ok(());
-                }
-                let (first, second) = steps.split_at(steps.len() / 2);
-                self.step(first)?;
-                return self.step(second);
-            }
-            Err(error) => return Err(error),
-        };
+        let samples = self.sample(forks, steps)?;
         self.stats.worked(started.elapsed());
         self.stats.stepped(steps.len());
         metrics::stepped(steps.len());
-        for (step, sample) in steps.iter().zip(samples) {
-            self.sampled(step.slot, sample, steps.len());
+        let mut samples = samples.into_iter();
+        for rows in steps.chunk_by(|a, b| a.slot == b.slot) {
+            let slot = rows[0].slot;
+            let samples: Result<Vec<Sample>, String> = samples.by_ref().take(rows.len()).collect();
+            match samples {
+                Ok(samples) => {
+                    if let Some(owner) = self.scheduler.owner(slot) {
+                        owner.batch_size = owner.batch_size.max(steps.len());
+                    }
+                    let ended = self.scheduler.sampled(slot, &samples);
+                    self.answer(ended);
+                }
+                Err(reason) => self.refuse(slot, reason),
+            }
         }
         Ok(())
     }
 
-    fn sampled(&mut self, slot: Slot, sample: Sample, batch: usize) {
-        if let Some(owner) = self.scheduler.owner(slot) {
-            owner.batch_size = owner.batch_size.max(batch);
+    /// One step, halved like `encode` where memory is short; a single row that does not fit gets the reason instead.
+    fn sample(&mut self, forks: &[Fork], steps: &[Step]) -> Result<Vec<Result<Sample, String>>, ModelError> {
+        match self.model.step(forks, steps) {
+            Ok(samples) if samples.len() == steps.len() => Ok(samples.into_iter().map(Ok).collect()),
+            Ok(samples) => {
+                let got = samples.len();
+                Err(ModelError::Misuse(format!("{got} samples came back for {} rows", steps.len())))
+            }
+            Err(ModelError::OutOfMemory(reason)) => {
+                tracing::warn!(rows = steps.len(), reason, "no room on the device for this step");
+                metrics::out_of_memory();
+                if steps.len() <= 1 {
+                    return Ok(steps.iter().map(|_| Err(reason.clone())).collect());
+                }
+                let (first, second) = steps.split_at(steps.len() / 2);
+                // The copies may have been made before memory ran out; making them again does no harm.
+                let mut samples = self.sample(forks, first)?;
+                samples.extend(self.sample(&[], second)?);
+                Ok(samples)
+            }
+            Err(error) => Err(error),
         }
-        let Some((hypothesis, owner)) = self.scheduler.sampled(slot, sample) else { return };
+    }
+
+    /// Holds texts against their audio, halving like `encode` where memory is short.
+    fn align(&mut self, rows: &[AlignRow]) -> Result<(), ModelError> {
+        let started = Instant::now();
+        let alignments: Vec<Alignment> = match self.model.align(rows) {
+            Ok(alignments) if alignments.len() == rows.len() => alignments,
+            Ok(alignments) => {
+                let got = alignments.len();
+                return Err(ModelError::Misuse(format!(
+                    "{got} alignments came back for {} rows",
+                    rows.len()
+                )));
+            }
+            Err(ModelError::OutOfMemory(reason)) => {
+                tracing::warn!(rows = rows.len(), reason, "no room on the device to align these texts");
+                metrics::out_of_memory();
+                if let [row] = rows {
+                    self.refuse(row.slot, reason);
+                    return Ok(());
+                }
+                let (first, second) = rows.split_at(rows.len() / 2);
+                self.align(first)?;
+                return self.align(second);
+            }
+            Err(error) => return Err(error),
+        };
+        let took = started.elapsed();
+        self.stats.worked(took);
+        for (row, alignment) in rows.iter().zip(alignments) {
+            if let Some(owner) = self.scheduler.owner(row.slot) {
+                owner.align += took;
+            }
+            let ended = self.scheduler.aligned(row.slot, alignment);
+            self.answer(ended);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, ended: Option<(Hypothesis, Owner)>) {
+        let Some((hypothesis, owner)) = ended else { return };
         self.stats.finished(owner.audio);
         metrics::window_done(owner.audio);
         let outcome = Outcome {
             hypothesis,
             queue: owner.queue,
             encode: owner.encode,
-            generate: owner.admitted.elapsed().saturating_sub(owner.encode),
+            generate: owner.admitted.elapsed().saturating_sub(owner.encode + owner.align),
+            align: owner.align,
             batch_size: owner.batch_size,
         };
         // A caller that left in this very moment loses nothing.

@@ -1,12 +1,17 @@
 //! A `Transcript` in, the bytes of one response format out: pure.
 
+mod align;
 mod json;
+mod layout;
+pub mod stored;
 mod subtitles;
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::transcript::Transcript;
+pub use self::layout::{Granularities, Layout, LayoutError, quoted};
+pub use self::subtitles::SubtitleRules;
+use crate::transcript::{Language, Transcript};
 
 /// The forms in which a transcript can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +37,16 @@ pub struct Rendered {
     pub body: String,
 }
 
-pub fn render(transcript: &Transcript, format: Format) -> Rendered {
-    let body = match format {
+pub fn render(transcript: &Transcript, layout: &Layout) -> Rendered {
+    let body = match layout.format {
         Format::Json => json::short(transcript),
-        Format::VerboseJson => json::verbose(transcript),
+        Format::VerboseJson => json::verbose(transcript, layout),
         Format::Text => format!("{}\n", transcript.text()),
-        Format::Srt => subtitles::srt(transcript),
-        Format::Vtt => subtitles::vtt(transcript),
-        Format::Tsv => subtitles::tsv(transcript),
+        Format::Srt => subtitles::srt(transcript, layout),
+        Format::Vtt => subtitles::vtt(transcript, layout),
+        Format::Tsv => subtitles::tsv(transcript, layout),
     };
-    Rendered { content_type: format.content_type(), body }
+    Rendered { content_type: layout.format.content_type(), body }
 }
 
 impl Format {
@@ -83,8 +88,13 @@ impl Format {
 
 /// The text names no format; `Display` says which there are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a format: choose json, verbose_json, text, srt, vtt or tsv")]
+#[error("'{0}' is not a format: choose {known}", known = UnknownFormat::KNOWN)]
 pub struct UnknownFormat(String);
+
+impl UnknownFormat {
+    /// What could have been meant.
+    pub const KNOWN: &'static str = "json, verbose_json, text, srt, vtt or tsv";
+}
 
 impl FromStr for Format {
     type Err = UnknownFormat;
@@ -112,5 +122,19 @@ fn seconds(time: Duration) -> f64 {
     millis(time) as f64 / 1000.0
 }
 
+/// Of a stored transcript that does not say which language it is in; the code is ISO 639-2's.
+const UNDETERMINED: Language = Language { code: "und", name: "undetermined" };
+
+/// What the n-th channel's speaker is called: A to Z, then AA.
+fn speaker(channel: usize) -> String {
+    let letter = char::from(b'A' + (channel % 26) as u8);
+    match channel / 26 {
+        0 => letter.to_string(),
+        more => format!("{}{letter}", speaker(more - 1)),
+    }
+}
+
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

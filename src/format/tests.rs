@@ -5,59 +5,17 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Format, render};
-use crate::transcript::{
-    DropReason, Dropped, Incomplete, Language, Receipt, Segment, Span, Task, Timing, Transcript,
-};
+use super::samples::{self, ENGLISH, GERMAN, segment, spoken};
+use super::{Format, Granularities, Layout, render};
+use crate::transcript::{DropReason, Dropped, Incomplete, Retried, Risk, Segment, Span, Transcript};
 
-fn segment(start: u64, end: u64, text: &str) -> Segment {
-    Segment {
-        start: Duration::from_millis(start),
-        end: Duration::from_millis(end),
-        window_start: Duration::ZERO,
-        text: text.to_owned(),
-        tokens: vec![50_364, 440, 50_530],
-        temperature: 0.2,
-        avg_logprob: -0.25,
-        compression_ratio: 1.5,
-        no_speech_prob: 0.01,
-        language: None,
-        channel: None,
-        risk: Vec::new(),
-        words: Vec::new(),
-    }
-}
-
+/// Of one length, whatever is said in it.
 fn transcript(segments: Vec<Segment>) -> Transcript {
-    Transcript {
-        task: Task::Transcribe,
-        language: Language { code: "en", name: "english" },
-        language_probability: Some(0.98),
-        languages: Vec::new(),
-        duration: Duration::from_millis(8_470),
-        segments,
-        dropped: Vec::new(),
-        fallbacks: Vec::new(),
-        windows: vec![Span::default()],
-        warnings: Vec::new(),
-        words: false,
-        incomplete: None,
-        receipt: Receipt {
-            model: "demo".to_owned(),
-            device: "cpu".to_owned(),
-            dtype: "f32".to_owned(),
-            timing: Timing {
-                decode: Duration::from_micros(1_234),
-                total: Duration::from_millis(847),
-                ..Timing::default()
-            },
-            batch_size_seen: 1,
-        },
-    }
+    Transcript { duration: Duration::from_millis(8_470), ..samples::transcript(segments) }
 }
 
 fn body(transcript: &Transcript, format: Format) -> String {
-    render(transcript, format).body
+    render(transcript, &Layout::new(format)).body
 }
 
 fn example() -> Transcript {
@@ -99,7 +57,7 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
       ],
       "dtype": "f32",
       "duration": 8.47,
-      "fallbacks": 0,
+      "fallbacks": [],
       "incomplete": {
         "at": 8.47,
         "expected": 9.0,
@@ -108,7 +66,9 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
       "language": "english",
       "language_code": "en",
       "language_probability": 0.98,
+      "languages": [],
       "model": "demo",
+      "no_speech": false,
       "rtf": 0.1,
       "segments": [
         {
@@ -117,6 +77,7 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
           "end": 3.32,
           "id": 0,
           "no_speech_prob": 0.01,
+          "risk": [],
           "seek": 0,
           "start": 0.0,
           "temperature": 0.2,
@@ -144,9 +105,65 @@ fn verbose_json_has_every_field_of_the_schema_and_our_receipt() {
         "seconds": 9,
         "type": "duration"
       },
-      "windows": 1
+      "warnings": [],
+      "windows": 1,
+      "windows_at": [
+        {
+          "end": 0.0,
+          "start": 0.0
+        }
+      ]
     }
     "#);
+}
+
+/// Everything that is only there when it is asked for or has happened.
+fn eventful() -> Transcript {
+    let span = Span { start: Duration::ZERO, end: Duration::from_millis(3_320) };
+    let said = Segment {
+        channel: Some(1),
+        language: Some(GERMAN),
+        risk: vec![Risk::Silence, Risk::LanguageSwitch],
+        ..spoken(0, "The beach.")
+    };
+    Transcript {
+        languages: vec![(ENGLISH, 0.75), (GERMAN, 0.2), (ENGLISH, 0.001)],
+        fallbacks: vec![Retried { span, channel: Some(1), temperature: 0.5, reasons: vec![Risk::Loop] }],
+        windows: vec![span],
+        warnings: vec!["beams were too many".to_owned()],
+        ..transcript(vec![said])
+    }
+}
+
+fn verbose(transcript: &Transcript, granularities: Granularities) -> Value {
+    let layout = Layout { granularities: Some(granularities), ..Layout::new(Format::VerboseJson) };
+    serde_json::from_str(&render(transcript, &layout).body).unwrap()
+}
+
+#[test]
+fn what_happened_is_told_where_it_happened() {
+    let mut value = verbose(&eventful(), Granularities { segments: true, words: true });
+    for known in ["timing", "usage", "duration", "text", "task", "model", "device", "dtype", "rtf"] {
+        value.as_object_mut().unwrap().remove(known);
+    }
+    insta::assert_snapshot!(serde_json::to_string(&value).unwrap(), @r#"{"batch_size_seen":1,"dropped":[],"fallbacks":[{"channel":1,"end":3.32,"reasons":["loop"],"start":0.0,"temperature":0.5}],"incomplete":null,"language":"english","language_code":"en","language_probability":0.98,"languages":[{"code":"en","name":"english","probability":0.75},{"code":"de","name":"german","probability":0.2}],"no_speech":false,"segments":[{"avg_logprob":-0.25,"channel":1,"compression_ratio":1.5,"end":0.62,"id":0,"language":"de","no_speech_prob":0.01,"risk":["silence","language_switch"],"seek":0,"speaker":"B","start":0.0,"temperature":0.2,"text":" The beach.","tokens":[50364,440,50530],"words":[{"end":0.24,"probability":0.9,"start":0.0,"word":"The"},{"end":0.62,"probability":0.9,"start":0.26,"word":"beach."}]}],"warnings":["beams were too many"],"windows":1,"windows_at":[{"end":3.32,"start":0.0}],"words":[{"end":0.24,"probability":0.9,"speaker":"B","start":0.0,"word":"The"},{"end":0.62,"probability":0.9,"speaker":"B","start":0.26,"word":"beach."}]}"#);
+}
+
+#[test]
+fn granularities_decide_which_lists_there_are() {
+    let both = verbose(&eventful(), Granularities { segments: true, words: true });
+    let words = verbose(&eventful(), Granularities { segments: false, words: true });
+    let segments = verbose(&eventful(), Granularities { segments: true, words: false });
+    assert!(both["segments"][0]["words"].is_array() && both["words"].is_array());
+    assert!(words.get("segments").is_none() && words["words"].is_array());
+    assert!(segments.get("words").is_none() && segments["segments"][0].get("words").is_none());
+}
+
+#[test]
+fn the_short_form_says_what_went_wrong_and_nothing_else() {
+    let mut silence = transcript(Vec::new());
+    silence.warnings.push("no beams".to_owned());
+    insta::assert_snapshot!(body(&silence, Format::Json), @r#"{"text":"","usage":{"type":"duration","seconds":9},"no_speech":true,"warnings":["no beams"]}"#);
 }
 
 #[test]
@@ -221,8 +238,7 @@ fn any_transcript() -> impl Strategy<Value = Transcript> {
             at = start + Duration::from_micros(length);
             Segment { start, end: at, ..segment(0, 0, &text) }
         });
-        let segments: Vec<_> = segments.collect();
-        Transcript { duration: at, ..transcript(segments) }
+        samples::transcript(segments.collect())
     })
 }
 

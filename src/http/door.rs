@@ -29,10 +29,13 @@ impl Door {
 
     /// A place now, or when to come again.
     pub fn enter(&self, load: &Load) -> Result<Permit, ApiError> {
-        match self.places.clone().try_acquire_owned() {
-            Ok(place) => Ok(Permit { _place: place, _counted: INFLIGHT.enter() }),
-            Err(_) => Err(ApiError::Busy { max_requests: self.max_requests, retry_after: retry_after(load) }),
-        }
+        Ok(Permit { _place: self.place(load)?, _counted: INFLIGHT.enter() })
+    }
+
+    /// The same for what is no transcription and is not counted as one.
+    pub fn place(&self, load: &Load) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = self.places.clone().try_acquire_owned();
+        place.map_err(|_| ApiError::Busy { max_requests: self.max_requests, retry_after: retry_after(load) })
     }
 
     pub fn taken(&self) -> usize {

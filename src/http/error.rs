@@ -177,6 +177,10 @@ impl ApiError {
                 Engine::Closed => {
                     row(StatusCode::SERVICE_UNAVAILABLE, None, Some("shutting_down"), "overloaded", After(10))
                 }
+                // The transcriber asks first; that it did not is no fault of the device's.
+                Engine::TooWide { .. } => {
+                    row(StatusCode::BAD_REQUEST, Some("beam_size"), None, "invalid", Unsaid)
+                }
                 Engine::OutOfMemory(_) => {
                     row(StatusCode::SERVICE_UNAVAILABLE, None, Some("out_of_memory"), "gpu_error", After(10))
                 }

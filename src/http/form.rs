@@ -9,12 +9,14 @@ use multer::{Field, Multipart};
 use super::body::{self, Limits};
 use super::error::ApiError;
 
-const MAX_PARTS: usize = 32;
+/// A list of keywords comes as a part for each.
+const MAX_PARTS: usize = 640;
 const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// What a client sent. `fields` are in order, those of the query first, so that the form has the last word.
 #[derive(Debug, Default, PartialEq)]
 pub struct Form {
+    /// The file's bytes, also where it is a document.
     pub audio: Bytes,
     pub fields: Vec<(String, String)>,
 }
@@ -38,6 +40,20 @@ pub async fn read(uri: &Uri, headers: &HeaderMap, body: Body, limits: Limits) ->
         _ => form.audio = body::collect(body, limits).await?,
     }
     Ok(form)
+}
+
+/// The same for a document: the part `file` of a form, or the body, whatever it is called.
+pub async fn read_document(
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+) -> Result<Form, ApiError> {
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    match content_type {
+        Some(kind) if kind.starts_with(b"multipart/form-data") => read(uri, headers, body, limits).await,
+        _ => Ok(Form { fields: query(uri)?, audio: body::collect(body, limits).await? }),
+    }
 }
 
 fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {

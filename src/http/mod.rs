@@ -5,16 +5,19 @@
 //!                        \--------\-------\----------\--error--> response
 //! ```
 
+mod bench;
 mod body;
 mod door;
 mod error;
 mod form;
 mod gpu_info;
 mod health;
+mod layout;
 mod observe;
-mod options;
+pub mod options;
 mod serve;
 mod settings;
+mod subtitles;
 mod transcriptions;
 
 use std::ops::Deref;
@@ -27,6 +30,7 @@ use axum::routing::{get, post};
 use http::{Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::bench::Bench;
 use self::door::Door;
 use self::error::ApiError;
 pub use self::serve::{Ended, serve};
@@ -46,6 +50,9 @@ pub struct Shared {
     gpu: Gpu,
     settings: Settings,
     door: Door,
+    /// For what needs no device.
+    desk: Door,
+    bench: Bench,
     metrics: metrics::Handle,
     started: Instant,
 }
@@ -54,6 +61,8 @@ impl App {
     pub fn new(transcriber: Transcriber, readiness: Readiness, gpu: Gpu, settings: Settings) -> App {
         App(Arc::new(Shared {
             door: Door::new(settings.max_requests),
+            desk: Door::new(settings.max_requests),
+            bench: Bench::default(),
             metrics: metrics::install(),
             started: Instant::now(),
             transcriber,
@@ -81,6 +90,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(front))
         .route("/transcribe", post(transcriptions::transcribe))
+        .route("/v1/subtitles", post(subtitles::subtitles))
         .route("/gpu-info", get(gpu_info::gpu_info))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -97,6 +107,7 @@ pub fn router(app: App) -> Router {
 async fn front() -> &'static str {
     "Verbatim: speech to text.\n\n\
      POST /transcribe   audio as the form part 'file' or as the body: curl -F file=@speech.mp3 .../transcribe\n\
+     POST /v1/subtitles  a stored verbose_json as srt, vtt or tsv: curl -F file=@speech.json .../v1/subtitles\n\
      GET  /gpu-info     the device and what is done with it; ?format=text for a terminal\n\
      GET  /livez  /readyz  /health  /metrics\n"
 }

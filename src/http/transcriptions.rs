@@ -67,7 +67,7 @@ fn check_model(app: &App, wanted: &Wanted) -> Result<(), ApiError> {
 }
 
 fn answer(transcript: &Transcript, wanted: &Wanted) -> Response {
-    let rendered = format::render(transcript, wanted.format);
+    let rendered = format::render(transcript, &wanted.layout);
     let mut response = rendered.body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(rendered.content_type));

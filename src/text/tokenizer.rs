@@ -73,6 +73,13 @@ impl Tokenizer {
         Ok(Tokenizer { inner, specials })
     }
 
+    /// The demo model's words below other special tokens: what rules are tested on need not be decoded.
+    #[cfg(test)]
+    pub fn for_tests(specials: Specials) -> Self {
+        let demo = Tokenizer::from_json(include_bytes!("../../models/demo/tokenizer.json"));
+        Tokenizer { specials, ..demo.expect("the bundled tokenizer is sound") }
+    }
+
     pub fn specials(&self) -> &Specials {
         &self.specials
     }
@@ -113,6 +120,17 @@ impl Tokenizer {
         })
     }
 
+    /// The bytes that `token` stands for; a character may be spread over several tokens. None for what is no text.
+    pub fn bytes(&self, token: Token) -> Vec<u8> {
+        if !self.specials.is_text(token) {
+            return Vec::new();
+        }
+        let spelled = self.inner.id_to_token(token).unwrap_or_default();
+        let bytes: Option<Vec<u8>> = spelled.chars().map(byte_of).collect();
+        // A token that was added to the vocabulary as plain text is not spelled in byte symbols.
+        bytes.unwrap_or_else(|| spelled.into_bytes())
+    }
+
     /// The space alone: what `SuppressBlank` forbids at the start.
     pub fn blank(&self) -> Vec<Token> {
         self.encode(" ")
@@ -139,6 +157,21 @@ impl Tokenizer {
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+/// Byte-level BPE writes every byte as a printable character: itself, where it is one, and else the next free one above
+/// U+00FF, in the order of the bytes. As `bytes_to_unicode` of openai/gpt-2 encoder.py.
+fn byte_of(symbol: char) -> Option<u8> {
+    let is_itself = |code: u32| matches!(code, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+    let code = u32::from(symbol);
+    match code {
+        _ if is_itself(code) => Some(code as u8),
+        0x100..=0x143 => {
+            let renamed = code as usize - 0x100;
+            (0..=u8::MAX).filter(|byte| !is_itself(u32::from(*byte))).nth(renamed)
+        }
+        _ => None,
     }
 }
 
@@ -202,6 +235,17 @@ mod tests {
         for text in [" take two tablets", "Größe über 3 µg, ¿verdad?", "日本語 👍", "", " "] {
             assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text);
         }
+    }
+
+    #[test]
+    fn the_bytes_of_tokens_are_the_bytes_of_their_text() {
+        let tokenizer = demo();
+        let every_byte: String =
+            (0..0x180).filter_map(char::from_u32).chain("日本語 👍\u{10FFFF}".chars()).collect();
+        let tokens = tokenizer.encode(&every_byte);
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| tokenizer.bytes(*token)).collect();
+        assert_eq!(String::from_utf8(bytes).unwrap(), every_byte);
+        assert!(tokenizer.bytes(tokenizer.specials().end_of_text).is_empty());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::decoding::{Hypothesis, compression_ratio};
+use crate::audio::Window;
+use crate::decoding::Hypothesis;
 use crate::text::{TIMESTAMP_STEP, Token, Tokenizer};
 use crate::transcript::Segment;
 
@@ -10,8 +11,7 @@ use crate::transcript::Segment;
 #[derive(Clone, Copy, Debug)]
 pub struct Placed<'a> {
     pub hypothesis: &'a Hypothesis,
-    pub start: Duration,
-    pub duration: Duration,
+    pub window: &'a Window,
 }
 
 /// Segments in order, each within its window, none empty, none running back before the one before it.
@@ -20,26 +20,27 @@ pub struct Placed<'a> {
 /// call for. A last segment that was opened but not closed ends with its window, where the reference would decode
 /// from there again. And a lone segment begins at its timestamp, where the reference takes the start of the window.
 pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
-    let hypothesis = placed.hypothesis;
-    // Of the whole window, as in the reference: a loop shows only across segments.
-    let ratio = compression_ratio(tokenizer.decode(&hypothesis.tokens).trim());
+    let Placed { hypothesis, window } = placed;
+    let duration = window.duration();
     let begin = tokenizer.specials().timestamp_begin;
-    let time = |token: Token| (TIMESTAMP_STEP * (token - begin)).min(placed.duration);
+    let time = |token: Token| (TIMESTAMP_STEP * (token - begin)).min(duration);
     let mut segments = Vec::new();
     let mut earliest = Duration::ZERO;
     for piece in pieces(&hypothesis.tokens, begin) {
         let text = tokenizer.decode(piece.tokens);
         let start = piece.start.map_or(earliest, time).max(earliest);
-        let end = piece.end.map_or(placed.duration, time).max(start);
+        let end = piece.end.map_or(duration, time).max(start);
         earliest = end;
         if text.trim().is_empty() {
             continue;
         }
+        let opens = window.opens_at(start);
         segments.push(Segment {
-            start: placed.start + start,
-            end: placed.start + end,
-            window_start: placed.start,
-            compression_ratio: ratio,
+            start: opens,
+            // A moment at the seam of two pieces opens in the later one and closes in the earlier.
+            end: window.closes_at(end).max(opens),
+            window_start: window.start(),
+            compression_ratio: hypothesis.compression_ratio,
             text,
             tokens: piece.tokens.to_vec(),
             temperature: hypothesis.temperature,
@@ -117,6 +118,7 @@ mod tests {
 
     mod with_the_demo_tokenizer {
         use super::*;
+        use crate::audio::{SAMPLE_RATE, Timeline};
 
         fn tokenizer() -> Tokenizer {
             Tokenizer::from_json(include_bytes!("../../models/demo/tokenizer.json")).unwrap()
@@ -130,12 +132,10 @@ mod tests {
         fn place(tokens: Vec<Token>, duration_ms: u64) -> Vec<(u128, u128, String)> {
             let tokenizer = tokenizer();
             let hypothesis = Hypothesis { tokens, ..Default::default() };
-            let placed = Placed {
-                hypothesis: &hypothesis,
-                start: Duration::from_secs(60),
-                duration: Duration::from_millis(duration_ms),
-            };
-            segments(placed, &tokenizer)
+            let start = 60 * SAMPLE_RATE;
+            let timeline = Timeline::of(vec![start..start + duration_ms as usize * SAMPLE_RATE / 1000]);
+            let window = timeline.slice(0..timeline.len()).unwrap();
+            segments(Placed { hypothesis: &hypothesis, window: &window }, &tokenizer)
                 .into_iter()
                 .map(|segment| (segment.start.as_millis(), segment.end.as_millis(), segment.text))
                 .collect()

@@ -90,6 +90,12 @@ pub struct Search {
     pub seed: u64,
 }
 
+impl Search {
+    /// The most beams or draws that can be asked for. Each takes a lane of the device's, and a server may have fewer
+    /// (model.lanes).
+    pub const WIDEST: usize = 16;
+}
+
 impl Default for Search {
     fn default() -> Self {
         Search { beam_size: 1, best_of: 1, patience: 1.0, length_penalty: None, seed: 0 }

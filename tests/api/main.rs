@@ -7,11 +7,14 @@ mod fake_model;
 #[path = "../support/server.rs"]
 mod server;
 
+mod accounts;
 mod cancel;
 mod errors;
 mod gpu_info;
 mod health;
+mod options;
 mod overload;
 mod shutdown;
 mod slow_clients;
+mod subtitles;
 mod transcribe;

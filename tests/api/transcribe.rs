@@ -25,6 +25,7 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
     }
     assert!(answer["rtf"].take().as_f64().unwrap() > 0.0);
     assert!(answer["language_probability"].take().as_f64().unwrap() > 0.9);
+    assert!(answer["languages"][0]["probability"].take().as_f64().unwrap() > 0.9);
     for segment in answer["segments"].as_array_mut().unwrap() {
         assert!(!segment["tokens"].as_array().unwrap().is_empty());
         for name in ["tokens", "avg_logprob", "compression_ratio"] {
@@ -38,12 +39,20 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
       "dropped": [],
       "dtype": "f32",
       "duration": 1.0,
-      "fallbacks": 0,
+      "fallbacks": [],
       "incomplete": null,
       "language": "english",
       "language_code": "en",
       "language_probability": null,
+      "languages": [
+        {
+          "code": "en",
+          "name": "english",
+          "probability": null
+        }
+      ],
       "model": "fake",
+      "no_speech": false,
       "rtf": null,
       "segments": [
         {
@@ -51,7 +60,9 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
           "compression_ratio": null,
           "end": 1.0,
           "id": 0,
+          "language": "en",
           "no_speech_prob": 0.01,
+          "risk": [],
           "seek": 0,
           "start": 0.0,
           "temperature": 0.0,
@@ -75,7 +86,14 @@ async fn a_file_becomes_its_text_with_times_and_a_receipt() {
         "seconds": 1,
         "type": "duration"
       },
-      "windows": 1
+      "warnings": [],
+      "windows": 1,
+      "windows_at": [
+        {
+          "end": 1.0,
+          "start": 0.0
+        }
+      ]
     }
     "#);
 }
@@ -98,6 +116,26 @@ async fn every_format_has_its_body_and_content_type() {
         assert_eq!(response.headers()["content-type"], content_type, "{format}");
         assert_eq!(response.text().await.unwrap(), body, "{format}");
     }
+}
+
+#[tokio::test]
+async fn granularities_decide_which_lists_there_are_and_subtitles_are_cut_as_asked() {
+    let server = start(Behaviour::default()).await;
+    let both = [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")];
+    let both = json(server.transcribe(&both)).await;
+    let words: Vec<&str> =
+        both["words"].as_array().unwrap().iter().map(|word| word["word"].as_str().unwrap()).collect();
+    assert_eq!(words, ["hello", "there"]);
+    assert_eq!(both["segments"][0]["words"], both["words"]);
+    let alone = json(server.transcribe(&[("timestamp_granularities[]", "word")])).await;
+    assert_eq!((&alone["words"], alone.get("segments")), (&both["words"], None));
+    let plain = json(server.transcribe(&[])).await;
+    assert!(plain.get("words").is_none() && plain["segments"][0].get("words").is_none());
+
+    let cut = [("format", "tsv"), ("max_words_per_line", "1")];
+    let tsv = server.transcribe(&cut).send().await.unwrap().text().await.unwrap();
+    let rows: Vec<&str> = tsv.lines().skip(1).map(|row| row.rsplit('\t').next().unwrap()).collect();
+    assert_eq!(rows, ["hello", "there"]);
 }
 
 #[tokio::test]

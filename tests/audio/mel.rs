@@ -67,3 +67,27 @@ fn silence_is_one_value_and_what_lies_beyond_30_s_is_not_seen() {
     long.extend([0.9; 1000]);
     assert_eq!(filters.log_mel(&long), filters.log_mel(&long[..WINDOW_SAMPLES]));
 }
+
+#[test]
+fn a_window_of_a_long_recording_is_a_part_of_its_spectrogram() {
+    let filters = MelFilters::new(80);
+    let mut dice = Dice(11);
+    // 27.5 s, not a whole number of frames, and louder towards its end.
+    let samples: Vec<f32> = (0..440_123)
+        .map(|at| ((dice.roll() >> 40) as f32 / (1 << 24) as f32 - 0.5) * at as f32 / 440_123.0)
+        .collect();
+    let peak = filters.peak(&samples);
+    // Up to 30 s the whole recording is one window, normalised by its own loudest value.
+    assert_eq!(filters.log_mel_at(&samples, peak, 0), filters.log_mel(&samples));
+    let whole = filters.log_mel_at(&samples, peak, 0);
+    for first in [1, 777, 2750, 2751] {
+        let part = filters.log_mel_at(&samples, peak, first);
+        for bin in [0, 17, 79] {
+            let row = |mel: &LogMel| mel.values[bin * WINDOW_FRAMES..(bin + 1) * WINDOW_FRAMES].to_vec();
+            assert_eq!(row(&part)[..WINDOW_FRAMES - first], row(&whole)[first..], "frame {first}, bin {bin}");
+        }
+    }
+    // Beyond the end there is silence, as quiet as the recording's loudest value lets it be.
+    let silence = (f32::max(-10.0, peak - 8.0) + 4.0) / 4.0;
+    assert!(filters.log_mel_at(&samples, peak, 3000).values.iter().all(|value| *value == silence));
+}

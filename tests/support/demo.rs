@@ -13,7 +13,7 @@ pub fn transcriber() -> (Transcriber, Worker) {
     let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
     let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
     let model = whisper.info().clone();
-    let voice = Voice { rules: Rules::new(&tokenizer, whisper.generation(), &model), tokenizer, model };
+    let voice = Voice { rules: Rules::new(tokenizer.into(), whisper.generation(), &model), model };
     let (engine, worker) = Engine::start(Box::new(whisper), Default::default());
     let limits = Limits {
         max_duration: std::time::Duration::from_secs(600),

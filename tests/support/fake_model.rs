@@ -160,8 +160,15 @@ impl Model for FakeModel {
         Ok(steps.iter().map(sample).collect())
     }
 
-    fn align(&mut self, _rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError> {
-        Ok(Vec::new())
+    /// Each token is heard right after the one before it.
+    fn align(&mut self, rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError> {
+        let align = |row: &AlignRow| {
+            let (tokens, frames) = (row.tokens.len(), row.frames);
+            let score = |at: usize| if at % frames * tokens / frames == at / frames { 9.0 } else { 0.0 };
+            let scores = (0..tokens * frames).map(score).collect();
+            Alignment { heads: 1, tokens, frames, scores, probabilities: vec![0.9; tokens - 1] }
+        };
+        Ok(rows.iter().map(align).collect())
     }
 }
 

@@ -41,8 +41,8 @@ pub async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut Settings)
     let gate = behaviour.gate.clone();
     let model = FakeModel::new(behaviour);
     let (tokenizer, info) = (tokenizer(), model.info());
-    let rules = Rules::new(&tokenizer, &generation(), &info);
-    let voice = Voice { tokenizer, rules, model: info };
+    let rules = Rules::new(tokenizer.into(), &generation(), &info);
+    let voice = Voice { rules, model: info };
     let (engine, worker) = Engine::start(Box::new(model), engine::Settings::default());
     let transcriber = Transcriber::new(engine, voice, limits(), &transcriber::Settings::default());
     let readiness = Readiness::default();

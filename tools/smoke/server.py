@@ -15,6 +15,8 @@ import uuid
 class Server:
     """`with Server(["target/release/verbatim"]) as server:` serves on a free port until the block ends."""
 
+    answer_within = 300  # seconds
+
     def __init__(self, command, *arguments, patience=600):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -59,13 +61,13 @@ class Server:
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=300) as answer:
+            with urllib.request.urlopen(request, timeout=self.answer_within) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
 
     def transcribe(self, audio, name="audio", **fields):
-        """Posts a form as curl -F does; (status, body), the body parsed where it is JSON."""
+        """Posts a form as curl -F does; (status, body), the body parsed where it is JSON; `answered` keeps the last headers."""
         boundary = uuid.uuid4().hex
         parts = b""
         for key, value in fields.items():
@@ -73,6 +75,6 @@ class Server:
         parts += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
         parts += audio + f"\r\n--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        status, answered, body = self.request("POST", "/transcribe", parts, headers)
-        is_json = answered.get("Content-Type", "").startswith("application/json")
+        status, self.answered, body = self.request("POST", "/transcribe", parts, headers)
+        is_json = self.answered.get("Content-Type", "").startswith("application/json")
         return status, json.loads(body) if is_json else body.decode()

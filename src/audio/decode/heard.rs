@@ -1,13 +1,14 @@
-//! Decoded packets in, one growing stretch of 16 kHz mono out, counted against the limits as it grows.
+//! Decoded packets in, growing stretches of 16 kHz mono out (one, or one a channel), counted against the limits as they grow.
 
 use std::time::Duration;
 
-use symphonia::core::audio::GenericAudioBufferRef;
+use symphonia::core::audio::{Channels as SymphoniaChannels, GenericAudioBufferRef};
 
 use super::Limits;
 use super::mix::Mix;
 use crate::audio::resample::Resampler;
 use crate::audio::{AudioError, Pcm, SAMPLE_RATE, duration_of};
+use crate::transcript::Channels;
 
 /// No container of ours may carry more channels, whatever the settings say.
 const MOST_CHANNELS: usize = 32;
@@ -17,7 +18,9 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// What has been heard so far.
 pub(super) struct Heard<'a> {
     limits: &'a Limits,
-    samples: Vec<f32>,
+    wanted: Channels,
+    /// All of one length; at least one.
+    samples: Vec<Vec<f32>>,
     stream: Option<Stream>,
     /// Packets that gave samples.
     pub(super) decoded: u64,
@@ -33,15 +36,25 @@ struct Stream {
     rate: u32,
     /// Where in `samples` the run began.
     base: usize,
-    mix: Mix,
-    resampler: Resampler,
+    /// Channels of the packets.
+    width: usize,
+    /// How each stretch of samples is made of them, one resampler each.
+    voices: Vec<(Mix, Resampler)>,
+}
+
+impl Stream {
+    /// Frames taken so far.
+    fn taken(&self) -> u64 {
+        self.voices.first().map_or(0, |(_, resampler)| resampler.taken())
+    }
 }
 
 impl<'a> Heard<'a> {
-    pub(super) fn new(limits: &'a Limits) -> Self {
+    pub(super) fn new(limits: &'a Limits, wanted: Channels) -> Self {
         Heard {
             limits,
-            samples: Vec::new(),
+            wanted,
+            samples: vec![Vec::new()],
             stream: None,
             decoded: 0,
             lost: 0,
@@ -54,8 +67,8 @@ impl<'a> Heard<'a> {
     /// How much time has been heard, with what the resampler still holds back.
     pub(super) fn now(&self) -> Duration {
         match &self.stream {
-            Some(stream) => duration_of(stream.base) + time_of(stream.resampler.taken(), stream.rate),
-            None => duration_of(self.samples.len()),
+            Some(stream) => duration_of(stream.base) + time_of(stream.taken(), stream.rate),
+            None => duration_of(self.len()),
         }
     }
 
@@ -71,23 +84,20 @@ impl<'a> Heard<'a> {
     ) -> Result<(), AudioError> {
         let (rate, channels) = (audio.spec().rate(), audio.spec().channels());
         check_shape(rate, channels.count(), self.limits)?;
-        if self
-            .stream
-            .as_ref()
-            .is_none_or(|stream| stream.rate != rate || stream.mix.channels() != channels.count())
-        {
+        if self.stream.as_ref().is_none_or(|stream| stream.rate != rate || stream.width != channels.count()) {
             self.flush(0)?;
-            let resampler = Resampler::new(rate as usize).map_err(AudioError::Unsupported)?;
-            let base = self.samples.len();
-            self.stream = Some(Stream { rate, base, mix: Mix::new(channels), resampler });
+            self.stream = Some(self.open(rate, channels)?);
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
         audio.copy_to_vec_interleaved(&mut self.interleaved);
         let width = channels.count();
         let until = audio.frames().saturating_sub(back).max(front.min(audio.frames()));
-        self.mono.clear();
-        stream.mix.down(&self.interleaved[front.min(until) * width..until * width], &mut self.mono);
-        stream.resampler.push(&self.mono, &mut self.samples).map_err(AudioError::Unsupported)?;
+        let frames = &self.interleaved[front.min(until) * width..until * width];
+        for ((mix, resampler), samples) in stream.voices.iter_mut().zip(&mut self.samples) {
+            self.mono.clear();
+            mix.down(frames, &mut self.mono);
+            resampler.push(&self.mono, samples).map_err(AudioError::Unsupported)?;
+        }
         self.decoded += 1;
         self.check_size()
     }
@@ -103,34 +113,63 @@ impl<'a> Heard<'a> {
             Some(stream) => {
                 self.mono.clear();
                 self.mono.resize((length.as_secs_f64() * f64::from(stream.rate)) as usize, 0.0);
-                stream.resampler.push(&self.mono, &mut self.samples).map_err(AudioError::Unsupported)?;
+                for ((_, resampler), samples) in stream.voices.iter_mut().zip(&mut self.samples) {
+                    resampler.push(&self.mono, samples).map_err(AudioError::Unsupported)?;
+                }
             }
-            None => self.samples.resize(self.samples.len() + samples_in(length), 0.0),
+            None => {
+                let len = self.len() + samples_in(length);
+                self.samples.iter_mut().for_each(|samples| samples.resize(len, 0.0));
+            }
         }
         self.check_size()
     }
 
     /// Ends the current run, leaving out its last `padding` frames.
     pub(super) fn flush(&mut self, padding: u64) -> Result<(), AudioError> {
-        match self.stream.take() {
-            Some(stream) => {
-                stream.resampler.finish(padding, &mut self.samples).map_err(AudioError::Unsupported)
-            }
-            None => Ok(()),
+        let voices = self.stream.take().into_iter().flat_map(|stream| stream.voices);
+        for ((_, resampler), samples) in voices.zip(&mut self.samples) {
+            resampler.finish(padding, samples).map_err(AudioError::Unsupported)?;
         }
+        // A run of fewer channels than one before it has nothing to say in the others.
+        let len = self.samples.iter().map(Vec::len).max().unwrap_or(0);
+        self.samples.iter_mut().for_each(|samples| samples.resize(len, 0.0));
+        Ok(())
+    }
+
+    /// A new run of packets. Channels that were not there before have been silent so far.
+    fn open(&mut self, rate: u32, channels: &SymphoniaChannels) -> Result<Stream, AudioError> {
+        let mixes = match self.wanted {
+            Channels::Mix => vec![Mix::new(channels)],
+            Channels::Split => Mix::each(channels),
+        };
+        let base = self.len();
+        if mixes.len() > self.samples.len() {
+            self.samples.resize(mixes.len(), vec![0.0; base]);
+        }
+        let voice = |mix| Ok((mix, Resampler::new(rate as usize).map_err(AudioError::Unsupported)?));
+        let voices = mixes.into_iter().map(voice).collect::<Result<_, AudioError>>()?;
+        Ok(Stream { rate, base, width: channels.count(), voices })
+    }
+
+    /// Samples of each stretch.
+    fn len(&self) -> usize {
+        self.samples[0].len()
     }
 
     /// Whether there is not one sample, once flushed.
     pub(super) fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.len() == 0
     }
 
     /// All of it, each sample in -1..=1 as 16-bit audio would have it: filters overshoot, and floats may hold more.
-    pub(super) fn into_pcm(self) -> Pcm {
-        let mut samples = self.samples;
-        samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
-        samples.shrink_to_fit();
-        Pcm::from_16k_mono(samples)
+    pub(super) fn into_pcm(self) -> Vec<Pcm> {
+        let pcm = |mut samples: Vec<f32>| {
+            samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+            samples.shrink_to_fit();
+            Pcm::from_16k_mono(samples)
+        };
+        self.samples.into_iter().map(pcm).collect()
     }
 
     fn check_size(&self) -> Result<(), AudioError> {
@@ -138,7 +177,8 @@ impl<'a> Heard<'a> {
             let what = format!("the audio is longer than {} seconds", self.limits.max_duration.as_secs_f64());
             return Err(AudioError::TooLarge { what, setting: "audio.max_duration_seconds" });
         }
-        if self.samples.len().saturating_mul(size_of::<f32>()) > self.limits.max_decoded_bytes {
+        if (self.samples.len() * self.len()).saturating_mul(size_of::<f32>()) > self.limits.max_decoded_bytes
+        {
             let what =
                 format!("the audio takes more than {} bytes once decoded", self.limits.max_decoded_bytes);
             return Err(AudioError::TooLarge { what, setting: "audio.max_decoded_bytes" });

@@ -32,8 +32,21 @@ impl Mix {
         Mix { weights }
     }
 
-    pub(super) fn channels(&self) -> usize {
-        self.weights.len()
+    /// Each channel for itself. Rumble is nobody's voice: a low-frequency channel is left out where there are others.
+    pub(super) fn each(channels: &Channels) -> Vec<Self> {
+        let count = channels.count().max(1);
+        let rumble: Vec<bool> = match channels {
+            Channels::Positioned(positions) => {
+                positions.iter().map(|position| weight(position) == 0.0).collect()
+            }
+            _ => vec![false; count],
+        };
+        let voices = (0..count).filter(|channel| rumble.get(*channel) != Some(&true) || count == 1);
+        let alone = |channel: usize| {
+            let weights = (0..count).map(|other| if other == channel { 1.0 } else { 0.0 });
+            Mix { weights: weights.collect() }
+        };
+        voices.map(alone).collect()
     }
 
     /// Appends one sample for each whole frame of `interleaved` (`[frames, channels]`). What is no number counts as
@@ -81,6 +94,19 @@ mod tests {
         assert_eq!(mixed(&layouts::CHANNEL_LAYOUT_MONO, &[0.5, -1.5]), [0.5, -1.5]);
         assert_eq!(mixed(&layouts::CHANNEL_LAYOUT_STEREO, &[1.0, 0.0, 0.25, 0.75]), [0.5, 0.5]);
         assert_eq!(mixed(&Channels::Discrete(4), &[1.0, 0.0, 0.0, 0.0]), [0.25]);
+    }
+
+    #[test]
+    fn channels_apart_are_each_for_themselves_and_rumble_is_no_voice() {
+        let mixes = Mix::each(&layouts::CHANNEL_LAYOUT_STEREO);
+        let heard = |mix: &Mix| {
+            let mut mono = Vec::new();
+            mix.down(&[0.5, -0.25, 0.75, 0.0], &mut mono);
+            mono
+        };
+        assert_eq!(mixes.iter().map(heard).collect::<Vec<_>>(), [[0.5, 0.75], [-0.25, 0.0]]);
+        assert_eq!(Mix::each(&layouts::CHANNEL_LAYOUT_5P1).len(), 5);
+        assert_eq!(Mix::each(&Channels::Discrete(3)).len(), 3);
     }
 
     #[test]

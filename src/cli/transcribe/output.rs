@@ -31,10 +31,6 @@ impl Output {
         Ok(Output { format, names, paths: Some(paths) })
     }
 
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
     pub fn name(&self, index: usize) -> &str {
         &self.names[index]
     }
@@ -85,7 +81,7 @@ fn paths(files: &[PathBuf], folder: &Path, extension: &str) -> Result<Vec<PathBu
 }
 
 /// Whole or not at all: readers of the folder never see half a text.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let mut partial = path.as_os_str().to_os_string();
     partial.push(".partial");
     fs::write(&partial, text)?;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::heads;
 use crate::text::Token;
 
 /// Shape of the network, under the names of the hub's `config.json`.
@@ -101,8 +102,9 @@ impl Generation {
         self.is_multilingual.unwrap_or(config.vocab_size != 51_864)
     }
 
-    /// The checkpoint's own alignment heads; else every head of the upper half of the decoder, as the reference
-    /// does for models it does not know (openai/whisper model.py at c0d2f624, lines 270-276).
+    /// The checkpoint's own alignment heads; else those of OpenAI's checkpoint of exactly this shape; else every head of
+    /// the upper half of the decoder, as the reference does for models it does not know (openai/whisper model.py at
+    /// c0d2f624, lines 270-276). So it is for distilled models that name none.
     pub fn alignment_heads(&self, config: &Config) -> Vec<(usize, usize)> {
         let (layers, heads) = (config.decoder_layers, config.decoder_attention_heads);
         let given: Vec<(usize, usize)> = self
@@ -112,12 +114,13 @@ impl Generation {
             .map(|[layer, head]| (*layer, *head))
             .filter(|(layer, head)| *layer < layers && *head < heads)
             .collect();
-        if given.is_empty() {
-            return (layers / 2..layers)
-                .flat_map(|layer| (0..heads).map(move |head| (layer, head)))
-                .collect();
+        if !given.is_empty() {
+            return given;
         }
-        given
+        if let Some(known) = heads::known(config) {
+            return known.to_vec();
+        }
+        (layers / 2..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect()
     }
 }
 
@@ -154,6 +157,17 @@ mod tests {
         let config = Config::from_json(TINY.as_bytes()).unwrap();
         let generation = Generation::from_json(br#"{"alignment_heads": [[2, 2], [9, 0]]}"#).unwrap();
         assert_eq!(generation.alignment_heads(&config), [(2, 2)]);
-        assert_eq!(Generation::default().alignment_heads(&config).len(), 12);
+    }
+
+    #[test]
+    fn a_checkpoint_that_names_no_alignment_heads_has_those_of_openais_of_its_shape() {
+        let config = Config::from_json(TINY.as_bytes()).unwrap();
+        let heads = Generation::default().alignment_heads(&config);
+        assert_eq!(heads, [(2, 2), (3, 0), (3, 2), (3, 3), (3, 4), (3, 5)]);
+        // A distilled one has fewer layers: no list fits, and the upper half of its decoder is asked.
+        let distilled = TINY.replace("\"decoder_layers\": 4", "\"decoder_layers\": 2");
+        let config = Config::from_json(distilled.as_bytes()).unwrap();
+        let heads = Generation::default().alignment_heads(&config);
+        assert_eq!(heads, [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod decoder;
 mod device;
 mod encoder;
+mod heads;
 mod layers;
 mod load;
 mod sample;

@@ -1,0 +1,226 @@
+//! What was heard in; a transcript out that answers for every word it holds or withholds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rayon::prelude::*;
+
+use crate::decoding::{Rules, Verdict, Withheld, echo, words};
+use crate::model::ModelInfo;
+use crate::text::{Token, language};
+use crate::timing::{self, Place, Placed, quiet, segments};
+use crate::transcript::{
+    DropReason, Dropped, Fallback, Language, Receipt, Retried, Risk, Segment, Span, Task, Timing, Transcript,
+};
+
+use super::asked::Asked;
+use super::{Heard, Listened, Opened, Take};
+
+/// What all windows of a request are accounted by.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub rules: Arc<Rules>,
+    pub model: ModelInfo,
+    pub asked: Asked,
+}
+
+/// One window's part of the answer.
+#[derive(Debug, Default)]
+struct Part {
+    segments: Vec<Segment>,
+    dropped: Vec<Dropped>,
+    retried: Option<Retried>,
+    span: Span,
+}
+
+impl Account {
+    /// CPU-bound where words are asked for: their alignments are followed on all cores.
+    pub fn transcript(&self, opened: &Opened, heard: &[Heard]) -> Transcript {
+        let (language, language_probability) = self.main(heard);
+        let languages = heard.iter().find(|one| !one.languages.is_empty());
+        let windows: Vec<(&Take, &Listened)> = opened
+            .takes
+            .iter()
+            .zip(heard)
+            .flat_map(|(take, heard)| heard.windows.iter().map(move |listened| (take, listened)))
+            .collect();
+        let parts: Vec<Part> =
+            windows.into_par_iter().map(|(take, listened)| self.part(take, listened, language)).collect();
+        let mut transcript = Transcript {
+            task: self.asked.task,
+            language,
+            language_probability,
+            languages: languages.map_or_else(Vec::new, |one| self.named(&one.languages)),
+            duration: opened.takes.first().map_or(Duration::ZERO, |take| take.pcm.duration()),
+            segments: Vec::new(),
+            dropped: Vec::new(),
+            fallbacks: Vec::new(),
+            windows: Vec::new(),
+            warnings: self.asked.warnings.clone(),
+            words: self.asked.request.words,
+            incomplete: opened.incomplete.clone(),
+            receipt: self.receipt(opened, heard),
+        };
+        for part in parts {
+            transcript.segments.extend(part.segments);
+            transcript.dropped.extend(part.dropped);
+            transcript.fallbacks.extend(part.retried);
+            transcript.windows.push(part.span);
+        }
+        merge(&mut transcript);
+        transcript
+    }
+
+    fn part(&self, take: &Take, listened: &Listened, main: Language) -> Part {
+        let (hypothesis, window) = (&listened.outcome.hypothesis, &listened.window);
+        let (span, channel) = (Span { start: window.start(), end: window.end() }, take.channel);
+        let retried = (!hypothesis.given_up.is_empty()).then(|| Retried {
+            span,
+            channel,
+            temperature: hypothesis.temperature,
+            reasons: hypothesis.given_up.clone(),
+        });
+        let mut part = Part { span, retried, ..Part::default() };
+        let mut placed = place(&self.rules, listened);
+        if hypothesis.verdict == Verdict::NoSpeech {
+            let text: String = placed.iter().map(|segment| segment.text.as_str()).collect();
+            // Nothing is said of silence that nothing was made up over.
+            part.dropped.extend(dropped(span, take, text.trim(), DropReason::NoSpeech));
+            return part;
+        }
+        self.give_words(&mut placed, take, listened);
+        for segment in &mut placed {
+            segment.channel = channel;
+            segment.risk = self.risks(take, segment, main);
+        }
+        // Times after the last closed segment are not known; from its start on, text may be missing.
+        let from = placed.last().map_or(span.start, |segment| segment.start);
+        let behind = placed.last().map_or(span.start, |segment| segment.end);
+        for Withheld { text, reason, .. } in &hypothesis.withheld {
+            let (start, reason) = match reason {
+                Risk::PromptEcho => (span.start, DropReason::PromptEcho),
+                _ => (behind, DropReason::Loop),
+            };
+            part.dropped.extend(dropped(Span { start, end: span.end }, take, text, reason));
+        }
+        if hypothesis.cut_short {
+            let (text, reason) = (String::new(), DropReason::TokenLimit);
+            part.dropped.push(Dropped { start: from, end: span.end, channel, text, reason });
+        }
+        part.segments = placed;
+        part
+    }
+
+    /// Where words were asked for; where their alignment could not be had, they are spread over their segments.
+    fn give_words(&self, placed: &mut [Segment], take: &Take, listened: &Listened) {
+        if !self.asked.request.words || placed.is_empty() {
+            return;
+        }
+        let (hypothesis, window) = (&listened.outcome.hypothesis, &listened.window);
+        // A translation's words are English.
+        let language = match self.asked.task {
+            Task::Translate => Some(language::ENGLISH),
+            Task::Transcribe => {
+                hypothesis.language.and_then(|token| self.rules.specials().language_of(token))
+            }
+        };
+        let aligned = timing::Aligned {
+            segments: placed,
+            alignment: hypothesis.alignment.as_ref().map(|aligned| &aligned.alignment),
+            // The start sequence and `<|notimestamps|>`.
+            prompt: hypothesis.alignment.as_ref().map_or(0, |aligned| aligned.start + 1),
+        };
+        let spoken = timing::words(aligned, self.rules.tokenizer(), language);
+        let speech = take.speech.as_deref().unwrap_or_default();
+        let quiet = quiet(&window.samples(&take.pcm));
+        timing::give(placed, spoken, Place { window, speech, quiet: &quiet });
+    }
+
+    fn risks(&self, take: &Take, segment: &Segment, main: Language) -> Vec<Risk> {
+        let thresholds = &self.asked.request.fallback;
+        let defaults = Fallback::default();
+        let or = |set: Option<f32>, default: Option<f32>| set.or(default).unwrap_or_default();
+        let no_speech = or(thresholds.no_speech_threshold, defaults.no_speech_threshold);
+        let ratio = or(thresholds.compression_ratio_threshold, defaults.compression_ratio_threshold);
+        let logprob = or(thresholds.logprob_threshold, defaults.logprob_threshold);
+        let unheard = take.speech.as_ref().is_some_and(|spans| {
+            let samples = crate::audio::samples_in(segment.start)..crate::audio::samples_in(segment.end);
+            !spans.iter().any(|span| span.start < samples.end && samples.start < span.end)
+        });
+        let said = words(&segment.text);
+        let checks = [
+            (Risk::Silence, segment.no_speech_prob > no_speech || unheard),
+            (Risk::Loop, segment.compression_ratio > ratio),
+            (Risk::LowLogprob, segment.avg_logprob < logprob),
+            (Risk::PromptEcho, echo(&self.asked.request.prompt_words, &said).is_some()),
+            (Risk::LanguageSwitch, segment.language.is_some_and(|language| language != main)),
+        ];
+        checks.into_iter().filter_map(|(risk, holds)| holds.then_some(risk)).collect()
+    }
+
+    /// The language of the answer, and how sure its detection was.
+    fn main(&self, heard: &[Heard]) -> (Language, Option<f32>) {
+        if let Some(language) = self.asked.language {
+            return (language, None);
+        }
+        let named = |token: Token| self.rules.specials().language_of(token);
+        let detected = heard.iter().find_map(|one| {
+            let (token, probability) = one.languages.first()?;
+            Some((named(*token)?, Some(*probability)))
+        });
+        let known = || heard.iter().find_map(|one| Some((named(one.language?)?, None)));
+        // English-only models are never asked, and silence has no language.
+        detected.or_else(known).unwrap_or((language::ENGLISH, None))
+    }
+
+    fn named(&self, languages: &[(Token, f32)]) -> Vec<(Language, f32)> {
+        let known =
+            |(token, share): &(Token, f32)| Some((self.rules.specials().language_of(*token)?, *share));
+        languages.iter().filter_map(known).collect()
+    }
+
+    fn receipt(&self, opened: &Opened, heard: &[Heard]) -> Receipt {
+        let windows = || heard.iter().flat_map(|one| &one.windows);
+        let sum = |part: fn(&Listened) -> Duration| windows().map(part).sum();
+        Receipt {
+            model: self.model.name.clone(),
+            device: self.model.device.clone(),
+            dtype: self.model.dtype.clone(),
+            timing: Timing {
+                decode: opened.decode_time,
+                vad: opened.vad_time,
+                mel: sum(|listened| listened.mel_time),
+                queue: sum(|listened| listened.outcome.queue),
+                encode: sum(|listened| listened.outcome.encode),
+                generate: sum(|listened| listened.outcome.generate),
+                align: sum(|listened| listened.outcome.align),
+                total: Duration::ZERO,
+            },
+            batch_size_seen: windows().map(|listened| listened.outcome.batch_size).max().unwrap_or(0),
+        }
+    }
+}
+
+/// A window's segments in the file's time, without words.
+pub(super) fn place(rules: &Rules, listened: &Listened) -> Vec<Segment> {
+    let hypothesis = &listened.outcome.hypothesis;
+    let language = hypothesis.language.and_then(|token| rules.specials().language_of(token));
+    let mut placed = segments(Placed { hypothesis, window: &listened.window }, rules.tokenizer());
+    placed.iter_mut().for_each(|segment| segment.language = language);
+    placed
+}
+
+/// What is said in the answer about text that is withheld; nothing where there was none.
+fn dropped(span: Span, take: &Take, text: &str, reason: DropReason) -> Option<Dropped> {
+    let Span { start, end } = span;
+    let (channel, text) = (take.channel, text.to_owned());
+    (!text.is_empty()).then_some(Dropped { start, end, channel, text, reason })
+}
+
+/// Several channels by time; what begins together stays in the order of the channels.
+fn merge(transcript: &mut Transcript) {
+    transcript.segments.sort_by_key(|segment| segment.start);
+    transcript.dropped.sort_by_key(|dropped| dropped.start);
+    transcript.fallbacks.sort_by_key(|retried| retried.span.start);
+    transcript.windows.sort_by_key(|window| window.start);
+}

@@ -1,0 +1,92 @@
+//! The reference's way through a long recording: each window begins where the last one's text ended, and may read it first.
+//!
+//! Follows `transcribe`, openai/whisper transcribe.py at c0d2f624, lines 231-510. The recording is the take's timeline: with
+//! detection of speech, what is not spoken is not there.
+
+use std::sync::Arc;
+
+use crate::audio::{HOP, WINDOW_FRAMES, WINDOW_SECONDS};
+use crate::decoding::{Request, Verdict};
+use crate::text::Token;
+use crate::transcript::LongForm;
+
+use super::account::place;
+use super::asked::Asked;
+use super::{Heard, Listened, Take, TranscribeError, Transcriber};
+
+/// Frames of log-mel in one step of Whisper's timestamps.
+const FRAMES_A_STEP: usize = 2;
+
+impl Transcriber {
+    pub(super) async fn sequentially(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
+        let LongForm::Sequential { condition_on_previous_text, prompt_reset_on_temperature } =
+            asked.long_form
+        else {
+            return Ok(Heard::default());
+        };
+        let mut heard = self.begin(take, asked).await?;
+        let frames = take.timeline.len() / HOP;
+        let peak = self.peak(take).await?;
+        // All that was said so far, and from where on it is a prompt.
+        let mut said: Vec<Token> = asked.request.previous.to_vec();
+        let mut reset = 0;
+        let mut seek = 0;
+        while seek < frames {
+            let size = WINDOW_FRAMES.min(frames - seek);
+            let prefix = if seek == 0 { asked.request.prefix.clone() } else { Arc::default() };
+            let language = asked.among(heard.language);
+            let previous = said[reset..].into();
+            let request = Request { language, previous, prefix, ..asked.request.clone() };
+            let Some(listened) = self.frames(take, (seek, size), peak, request).await? else { break };
+            let hypothesis = &listened.outcome.hypothesis;
+            seek += match (hypothesis.verdict, hypothesis.next) {
+                (Verdict::Accept, Some(steps)) if steps > 0 => steps as usize * FRAMES_A_STEP,
+                _ => size,
+            };
+            if hypothesis.verdict == Verdict::Accept {
+                said.extend(place(&self.rules, &listened).into_iter().flat_map(|segment| segment.tokens));
+                if !condition_on_previous_text || hypothesis.temperature > prompt_reset_on_temperature {
+                    reset = said.len();
+                }
+            }
+            heard.windows.push(listened);
+        }
+        Ok(heard)
+    }
+
+    /// The language, found in windows of the first minutes where it was not given.
+    async fn begin(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
+        let mut heard = Heard::default();
+        match &asked.request.language {
+            crate::decoding::Spoken::Known(language) => heard.language = *language,
+            crate::decoding::Spoken::Detect { .. } => {
+                let span = WINDOW_SECONDS * crate::audio::SAMPLE_RATE;
+                let windows = (0..asked.detection.windows.max(1))
+                    .map_while(|index| take.timeline.slice(index * span..(index + 1) * span));
+                heard.languages = self.detect(take, &windows.collect::<Vec<_>>(), asked).await?;
+                heard.language = heard.languages.first().map(|(token, _)| *token);
+            }
+        }
+        Ok(heard)
+    }
+
+    /// The loudest value of the whole recording's log-mel, which the reference normalises every window by.
+    async fn peak(&self, take: &Take) -> Result<f32, TranscribeError> {
+        let (mel, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
+        self.on_cpu(move || mel.peak(&timeline.samples(&pcm))).await
+    }
+
+    /// A window of `size` frames from frame `seek` on.
+    async fn frames(
+        &self,
+        take: &Take,
+        (seek, size): (usize, usize),
+        peak: f32,
+        request: Request,
+    ) -> Result<Option<Listened>, TranscribeError> {
+        let Some(window) = take.timeline.slice(seek * HOP..(seek + size) * HOP) else { return Ok(None) };
+        let (filters, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
+        let mel = move || filters.log_mel_at(&timeline.samples(&pcm), peak, seek);
+        Ok(Some(self.window_of(window, mel, request).await?))
+    }
+}
