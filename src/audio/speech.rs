@@ -6,11 +6,10 @@
 //! speech. How good that is, and what else was tried: docs/speech.md.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use earshot::Detector;
 
-use super::{Pcm, SAMPLE_RATE};
+use super::{Pcm, SAMPLE_RATE, samples_in};
 use crate::transcript::Speech;
 
 /// Samples that the network judges at once: 16 ms.
@@ -74,12 +73,11 @@ struct Spans {
 
 impl Spans {
     fn new(how: &Speech) -> Self {
-        let samples = |time: Duration| (time.as_secs_f64() * SAMPLE_RATE as f64) as usize;
         Spans {
             on: how.threshold,
             off: (how.threshold - HYSTERESIS).max(0.01),
-            shortest: samples(how.shortest),
-            min_silence: samples(how.min_silence),
+            shortest: samples_in(how.shortest),
+            min_silence: samples_in(how.min_silence),
             since: None,
             last: 0,
             found: Vec::new(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::window::cut;
-use super::{Pcm, SAMPLE_RATE, duration_of};
+use super::{Pcm, duration_of, samples_in};
 use crate::transcript::Speech;
 
 /// What is transcribed of a file: stretches of its samples in order, without overlaps. Its own time runs as if they had
@@ -149,10 +149,6 @@ impl Window {
     }
 }
 
-fn samples_in(time: Duration) -> usize {
-    (time.as_secs_f64() * SAMPLE_RATE as f64) as usize
-}
-
 fn gather<'a>(pieces: &[Range<usize>], pcm: &'a Pcm) -> Cow<'a, [f32]> {
     match pieces {
         [] => Cow::Borrowed(&[]),
@@ -165,6 +161,7 @@ fn gather<'a>(pieces: &[Range<usize>], pcm: &'a Pcm) -> Cow<'a, [f32]> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::SAMPLE_RATE;
     use super::*;
 
     fn seconds(seconds: f64) -> Duration {

@@ -12,9 +12,9 @@ const PAUSE: usize = 10;
 /// One place to cut is considered in each half second.
 const CELL: usize = SAMPLE_RATE / 2;
 /// What one window more may cost, in dB of loudness at a cut: rather another window than a cut through a word.
-const WINDOW_COST: f64 = 10.0;
+const WINDOW_COST: f64 = 2.0;
 /// What an empty window would cost; it falls with the square of how full it is, so that lengths are even.
-const EMPTINESS_COST: f64 = 10.0;
+const EMPTINESS_COST: f64 = 2.0;
 /// Power below which all is equally quiet: -80 dB.
 const SILENCE: f64 = 1e-8;
 
