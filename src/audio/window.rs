@@ -130,8 +130,7 @@ mod tests {
     }
 
     fn cut_whole(samples: &[f32], longest: usize) -> Vec<Range<usize>> {
-        let pieces: Vec<_> = (!samples.is_empty()).then_some(0..samples.len()).into_iter().collect();
-        cut(&pieces, &[], samples, longest)
+        cut(std::slice::from_ref(&(0..samples.len())), &[], samples, longest)
     }
 
     fn at(seconds: f64) -> usize {
@@ -175,8 +174,9 @@ mod tests {
         // 12 + 9 + 11 + 9 s: two windows, cut in the middle.
         assert_eq!(cut(&pieces, &[], &samples, WINDOW_SAMPLES), [0..at(21.0), at(21.0)..at(41.0)]);
         // One piece of 40 s in which somebody pauses at 18 s.
-        let whole = [at(10.0)..at(50.0)];
-        assert_eq!(cut(&whole, &[at(28.0)], &samples, WINDOW_SAMPLES), [0..at(18.0), at(18.0)..at(40.0)]);
+        let whole = at(10.0)..at(50.0);
+        let whole = std::slice::from_ref(&whole);
+        assert_eq!(cut(whole, &[at(28.0)], &samples, WINDOW_SAMPLES), [0..at(18.0), at(18.0)..at(40.0)]);
     }
 
     #[test]
