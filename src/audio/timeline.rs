@@ -161,8 +161,8 @@ fn gather<'a>(pieces: &[Range<usize>], pcm: &'a Pcm) -> Cow<'a, [f32]> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::SAMPLE_RATE;
     use super::*;
+    use crate::audio::SAMPLE_RATE;
 
     fn seconds(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)

@@ -130,7 +130,8 @@ mod tests {
     }
 
     fn cut_whole(samples: &[f32], longest: usize) -> Vec<Range<usize>> {
-        cut(std::slice::from_ref(&(0..samples.len())), &[], samples, longest)
+        let pieces: Vec<_> = (!samples.is_empty()).then_some(0..samples.len()).into_iter().collect();
+        cut(&pieces, &[], samples, longest)
     }
 
     fn at(seconds: f64) -> usize {

@@ -13,7 +13,7 @@ import windows
 LADDER = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Options of whisper.transcribe; each case names all of them.
 # tail: the reference fills its last window with zeros, which are no silence in a normalised log-mel. "silence": with the log-mel of
-# silence instead, as transformers' feature extractor and our server do; the reference patched in this alone.
+# silence instead, as our server does, and transformers for what is no longer than a window; the reference patched in this alone.
 PLAIN = {
     "language": None, "task": "transcribe", "temperature": [0.0], "beam_size": None, "condition_on_previous_text": True, "initial_prompt": None,
     "carry_initial_prompt": False, "word_timestamps": False, "compression_ratio_threshold": 2.4, "logprob_threshold": -1.0,

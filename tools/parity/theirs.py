@@ -36,11 +36,13 @@ class Transformers:
 
     @torch.no_grad()
     def whole(self, samples: np.ndarray, options: dict) -> list[dict]:
-        """Sequential long form: segments with their times."""
-        made = self.extractor(
-            samples, sampling_rate=16_000, return_tensors="pt", truncation=False, padding="longest", return_attention_mask=True
-        )
-        found = self.model.generate(made.input_features, attention_mask=made.attention_mask, return_timestamps=True, return_segments=True, **options)
+        """Segments with their times: of one padded window up to 30 s, by sequential long form beyond."""
+        short = len(samples) <= 480_000
+        shape = {"padding": "max_length"} if short else {"padding": "longest", "truncation": False, "return_attention_mask": True}
+        made = self.extractor(samples, sampling_rate=16_000, return_tensors="pt", **shape)
+        if not short:
+            options = options | {"attention_mask": made.attention_mask}
+        found = self.model.generate(made.input_features, return_timestamps=True, return_segments=True, **options)
         return [
             {"start": round(float(s["start"]), 2), "end": round(float(s["end"]), 2), "tokens": self.plain(s["tokens"].tolist())}
             for s in found["segments"][0]
