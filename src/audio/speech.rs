@@ -215,7 +215,7 @@ mod tests {
     fn the_gain_follows_the_room_and_the_voice_without_a_jump() {
         let level = |decibels: f32| 10f32.powf(decibels / 20.0);
         // A minute of quiet hiss, alternating signs so that its level is exact; then a minute 30 dB louder.
-        let hiss = |at: usize, loud: f32| if at % 2 == 0 { loud } else { -loud };
+        let hiss = |at: usize, loud: f32| if at.is_multiple_of(2) { loud } else { -loud };
         let minute = 60 * SAMPLE_RATE;
         let samples: Vec<f32> =
             (0..2 * minute).map(|at| hiss(at, level(if at < minute { -60.0 } else { -30.0 }))).collect();
