@@ -71,13 +71,16 @@ struct Expected {
     temperature: f32,
 }
 
+/// A prompt and a temperature.
+type AskedOnce = (Vec<Token>, f32);
+
 /// Says the attempts of a script one after the other, and notes how it was asked.
 struct Scripted {
     tokenizer: Arc<Tokenizer>,
     attempts: std::vec::IntoIter<Attempt>,
     current: Option<Attempt>,
     said: usize,
-    asked: Arc<Mutex<Vec<(Vec<Token>, f32)>>>,
+    asked: Arc<Mutex<Vec<AskedOnce>>>,
 }
 
 impl Model for Scripted {

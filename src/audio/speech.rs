@@ -6,11 +6,10 @@
 //! speech. How good that is, and what else was tried: docs/speech.md.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use earshot::Detector;
 
-use super::{Pcm, SAMPLE_RATE};
+use super::{Pcm, SAMPLE_RATE, samples_in};
 use crate::transcript::Speech;
 
 /// Samples that the network judges at once: 16 ms.
@@ -74,12 +73,11 @@ struct Spans {
 
 impl Spans {
     fn new(how: &Speech) -> Self {
-        let samples = |time: Duration| (time.as_secs_f64() * SAMPLE_RATE as f64) as usize;
         Spans {
             on: how.threshold,
             off: (how.threshold - HYSTERESIS).max(0.01),
-            shortest: samples(how.shortest),
-            min_silence: samples(how.min_silence),
+            shortest: samples_in(how.shortest),
+            min_silence: samples_in(how.min_silence),
             since: None,
             last: 0,
             found: Vec::new(),
@@ -165,7 +163,7 @@ fn gain_at(gains: &[f32], frame: usize) -> f32 {
 mod tests {
     use super::*;
 
-    fn tell(probabilities: &[(usize, f32)], how: &Speech) -> Vec<Range<usize>> {
+    fn tell(probabilities: &[(usize, f32)], how: &Speech) -> Vec<(usize, usize)> {
         let mut spans = Spans::new(how);
         let frames = probabilities.iter().flat_map(|&(count, probability)| vec![probability; count]);
         let mut len = 0;
@@ -173,14 +171,14 @@ mod tests {
             spans.hear(index * FRAME, probability);
             len = (index + 1) * FRAME;
         }
-        spans.finish(len).into_iter().map(|span| span.start / FRAME..span.end.div_ceil(FRAME)).collect()
+        spans.finish(len).into_iter().map(|span| (span.start / FRAME, span.end.div_ceil(FRAME))).collect()
     }
 
     #[test]
     fn speech_begins_at_the_threshold_and_goes_on_to_a_little_below_it() {
         let how = Speech::default();
         // Frames of 16 ms; two of them are the network's latency.
-        assert_eq!(tell(&[(20, 0.4), (10, 0.6), (10, 0.4), (100, 0.3)], &how), [18..38]);
+        assert_eq!(tell(&[(20, 0.4), (10, 0.6), (10, 0.4), (100, 0.3)], &how), [(18, 38)]);
         assert!(tell(&[(20, 0.4), (10, 0.45), (100, 0.3)], &how).is_empty());
         let strict = Speech { threshold: 0.7, ..how };
         assert!(tell(&[(20, 0.4), (10, 0.6), (100, 0.3)], &strict).is_empty());
@@ -190,17 +188,20 @@ mod tests {
     fn short_pauses_are_bridged_and_short_sounds_are_dropped() {
         let how = Speech::default();
         // 0.96 s and 1.04 s.
-        assert_eq!(tell(&[(10, 0.9), (60, 0.0), (10, 0.9), (100, 0.0)], &how), [0..78]);
-        assert_eq!(tell(&[(10, 0.9), (65, 0.0), (10, 0.9), (100, 0.0)], &how), [0..8, 73..83]);
+        assert_eq!(tell(&[(10, 0.9), (60, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 78)]);
+        assert_eq!(tell(&[(10, 0.9), (65, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 8), (73, 83)]);
         // 96 ms, alone and between two stretches that it would join.
         assert!(tell(&[(50, 0.0), (6, 0.9), (50, 0.0)], &how).is_empty());
-        assert_eq!(tell(&[(20, 0.9), (40, 0.0), (6, 0.9), (40, 0.0), (20, 0.9)], &how), [0..18, 104..126]);
+        assert_eq!(
+            tell(&[(20, 0.9), (40, 0.0), (6, 0.9), (40, 0.0), (20, 0.9)], &how),
+            [(0, 18), (104, 126)]
+        );
     }
 
     #[test]
     fn speech_may_last_to_the_end_of_the_file() {
-        assert_eq!(tell(&[(20, 0.0), (20, 0.9)], &Speech::default()), [18..40]);
-        assert_eq!(tell(&[(20, 0.0), (20, 0.9), (3, 0.0)], &Speech::default()), [18..38]);
+        assert_eq!(tell(&[(20, 0.0), (20, 0.9)], &Speech::default()), [(18, 40)]);
+        assert_eq!(tell(&[(20, 0.0), (20, 0.9), (3, 0.0)], &Speech::default()), [(18, 38)]);
     }
 
     #[test]
@@ -214,7 +215,7 @@ mod tests {
     fn the_gain_follows_the_room_and_the_voice_without_a_jump() {
         let level = |decibels: f32| 10f32.powf(decibels / 20.0);
         // A minute of quiet hiss, alternating signs so that its level is exact; then a minute 30 dB louder.
-        let hiss = |at: usize, loud: f32| if at % 2 == 0 { loud } else { -loud };
+        let hiss = |at: usize, loud: f32| if at.is_multiple_of(2) { loud } else { -loud };
         let minute = 60 * SAMPLE_RATE;
         let samples: Vec<f32> =
             (0..2 * minute).map(|at| hiss(at, level(if at < minute { -60.0 } else { -30.0 }))).collect();

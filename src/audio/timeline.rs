@@ -27,7 +27,7 @@ pub struct Window {
 impl Timeline {
     /// Everything.
     pub fn whole(pcm: &Pcm) -> Self {
-        Timeline::of(vec![0..pcm.samples().len()])
+        Timeline::of(std::iter::once(0..pcm.samples().len()).collect())
     }
 
     /// `pieces`: stretches of samples in order that do not overlap. Empty ones are left out.
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(timeline.pieces(), [0..at(3400), at(3700)..at(5200)]);
         // The padding may be longer than what counts as a gap; what pads twice is there once.
         let timeline = Timeline::of_speech(&spans, at(5200), &how(550, 100));
-        assert_eq!(timeline.pieces(), [0..at(5200)]);
+        assert_eq!(timeline.pieces(), std::slice::from_ref(&(0..at(5200))));
         assert_eq!(timeline.pauses, [at(1450), at(3550)]);
         assert!(Timeline::of_speech(&[], at(5200), &how(400, 1000)).is_empty());
         assert!(Timeline::of_speech(&[at(6000)..at(7000)], at(5200), &how(400, 1000)).is_empty());

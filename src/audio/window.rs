@@ -12,9 +12,9 @@ const PAUSE: usize = 10;
 /// One place to cut is considered in each half second.
 const CELL: usize = SAMPLE_RATE / 2;
 /// What one window more may cost, in dB of loudness at a cut: rather another window than a cut through a word.
-const WINDOW_COST: f64 = 10.0;
+const WINDOW_COST: f64 = 2.0;
 /// What an empty window would cost; it falls with the square of how full it is, so that lengths are even.
-const EMPTINESS_COST: f64 = 10.0;
+const EMPTINESS_COST: f64 = 2.0;
 /// Power below which all is equally quiet: -80 dB.
 const SILENCE: f64 = 1e-8;
 
@@ -22,7 +22,7 @@ const SILENCE: f64 = 1e-8;
 struct Place {
     /// In the timeline's own samples.
     at: usize,
-    /// Loudness there in dB above the quietest place of its stretch.
+    /// Loudness there in dB above the quietest places around.
     cost: f64,
 }
 
@@ -76,7 +76,7 @@ fn places(pieces: &[Range<usize>], pauses: &[usize], samples: &[f32], longest: u
         let mut from = piece.start;
         for to in within.chain([piece.end]) {
             if to - from > longest {
-                let quiet = quiet_places(&samples[from..to]);
+                let quiet = quiet_places(&samples[from..to], longest);
                 places.extend(quiet.into_iter().map(|place| Place { at: begin + place.at, ..place }));
             }
             begin += to - from;
@@ -87,8 +87,9 @@ fn places(pieces: &[Range<usize>], pauses: &[usize], samples: &[f32], longest: u
     places
 }
 
-/// The quietest place in each half second of `stretch`, counted from its start.
-fn quiet_places(stretch: &[f32]) -> Vec<Place> {
+/// The quietest place in each half second of `stretch`, counted from its start. As many of them as there must be cuts cost
+/// nothing, so that one moment of digital silence does not make all others dear.
+fn quiet_places(stretch: &[f32], longest: usize) -> Vec<Place> {
     let power =
         |frame: &[f32]| frame.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / FRAME as f64;
     let frames: Vec<f64> = stretch.chunks_exact(FRAME).map(power).collect();
@@ -106,8 +107,11 @@ fn quiet_places(stretch: &[f32]) -> Vec<Place> {
             _ => found.push(place),
         }
     }
-    let floor = found.iter().map(|place| place.cost).fold(f64::INFINITY, f64::min);
-    found.iter_mut().for_each(|place| place.cost -= floor);
+    let mut levels: Vec<f64> = found.iter().map(|place| place.cost).collect();
+    levels.sort_by(f64::total_cmp);
+    let cuts = stretch.len().saturating_sub(1) / longest;
+    let floor = levels.get(cuts.saturating_sub(1)).copied().unwrap_or_default();
+    found.iter_mut().for_each(|place| place.cost = (place.cost - floor).max(0.0));
     found
 }
 
@@ -171,8 +175,9 @@ mod tests {
         // 12 + 9 + 11 + 9 s: two windows, cut in the middle.
         assert_eq!(cut(&pieces, &[], &samples, WINDOW_SAMPLES), [0..at(21.0), at(21.0)..at(41.0)]);
         // One piece of 40 s in which somebody pauses at 18 s.
-        let whole = [at(10.0)..at(50.0)];
-        assert_eq!(cut(&whole, &[at(28.0)], &samples, WINDOW_SAMPLES), [0..at(18.0), at(18.0)..at(40.0)]);
+        let whole = at(10.0)..at(50.0);
+        let whole = std::slice::from_ref(&whole);
+        assert_eq!(cut(whole, &[at(28.0)], &samples, WINDOW_SAMPLES), [0..at(18.0), at(18.0)..at(40.0)]);
     }
 
     #[test]

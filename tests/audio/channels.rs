@@ -50,3 +50,16 @@ fn every_channel_counts_against_the_limit_of_decoded_bytes() {
     let refused = decode_channels(stereo.into(), &limits, Channels::Split).unwrap_err();
     assert!(matches!(refused, AudioError::TooLarge { setting: "audio.max_decoded_bytes", .. }), "{refused}");
 }
+
+#[test]
+fn channels_that_come_late_are_counted_before_they_are_made() {
+    // 2.2 s of one channel, and then as much of two: 282 kB mixed, 563 kB apart, of which the first half is silence in one.
+    let chained = [fixture("hybrid-32k.opus"), fixture("stereo.ogg")].concat();
+    let limits = Limits { max_decoded_bytes: 250_000, ..generous() };
+    let refused = decode_channels(chained.clone().into(), &limits, Channels::Split).unwrap_err();
+    assert!(matches!(refused, AudioError::TooLarge { setting: "audio.max_decoded_bytes", .. }), "{refused}");
+    let apart = decode_channels(chained.into(), &generous(), Channels::Split).unwrap().channels;
+    assert_eq!(apart.len(), 2);
+    assert_eq!(apart[0].samples().len(), apart[1].samples().len());
+    assert!(apart[1].samples()[..35_000].iter().all(|sample| *sample == 0.0));
+}

@@ -7,6 +7,8 @@ mod formats;
 mod hostile;
 mod incomplete;
 mod mel;
+mod speech;
+mod windows;
 
 use std::time::Duration;
 

@@ -144,6 +144,8 @@ impl<'a> Heard<'a> {
             Channels::Split => Mix::each(channels),
         };
         let base = self.len();
+        // A chained file may go on in many channels after hours of one: counted before they are made.
+        self.check_bytes(mixes.len().max(self.samples.len()), base)?;
         if mixes.len() > self.samples.len() {
             self.samples.resize(mixes.len(), vec![0.0; base]);
         }
@@ -177,8 +179,12 @@ impl<'a> Heard<'a> {
             let what = format!("the audio is longer than {} seconds", self.limits.max_duration.as_secs_f64());
             return Err(AudioError::TooLarge { what, setting: "audio.max_duration_seconds" });
         }
-        if (self.samples.len() * self.len()).saturating_mul(size_of::<f32>()) > self.limits.max_decoded_bytes
-        {
+        self.check_bytes(self.samples.len(), self.len())
+    }
+
+    /// Refuses `stretches` of `len` samples each where they are too many.
+    fn check_bytes(&self, stretches: usize, len: usize) -> Result<(), AudioError> {
+        if stretches.saturating_mul(len).saturating_mul(size_of::<f32>()) > self.limits.max_decoded_bytes {
             let what =
                 format!("the audio takes more than {} bytes once decoded", self.limits.max_decoded_bytes);
             return Err(AudioError::TooLarge { what, setting: "audio.max_decoded_bytes" });

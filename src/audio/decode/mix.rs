@@ -14,17 +14,7 @@ impl Mix {
     /// ffmpeg's weights (libswresample/rematrix.c): the centre, where films speak, 3 dB above left and right, the
     /// surrounds 3 dB below them, no low-frequency channel. Layouts without positions are averaged.
     pub(super) fn new(channels: &Channels) -> Self {
-        let mut weights: Vec<f32> = match channels {
-            Channels::Positioned(positions) => positions.iter().map(weight).collect(),
-            Channels::Custom(labels) => labels
-                .iter()
-                .map(|label| match label {
-                    ChannelLabel::Positioned(position) => weight(*position),
-                    _ => 1.0,
-                })
-                .collect(),
-            other => vec![1.0; other.count()],
-        };
+        let mut weights = weights(channels);
         let sum: f32 = weights.iter().sum();
         // A file of nothing but a low-frequency channel is still to be heard.
         let fallback = 1.0 / weights.len().max(1) as f32;
@@ -34,14 +24,10 @@ impl Mix {
 
     /// Each channel for itself. Rumble is nobody's voice: a low-frequency channel is left out where there are others.
     pub(super) fn each(channels: &Channels) -> Vec<Self> {
-        let count = channels.count().max(1);
-        let rumble: Vec<bool> = match channels {
-            Channels::Positioned(positions) => {
-                positions.iter().map(|position| weight(position) == 0.0).collect()
-            }
-            _ => vec![false; count],
-        };
-        let voices = (0..count).filter(|channel| rumble.get(*channel) != Some(&true) || count == 1);
+        let rumble: Vec<bool> = weights(channels).into_iter().map(|weight| weight == 0.0).collect();
+        let count = rumble.len();
+        let only_rumble = rumble.iter().all(|is| *is);
+        let voices = (0..count).filter(|channel| only_rumble || !rumble[*channel]);
         let alone = |channel: usize| {
             let weights = (0..count).map(|other| if other == channel { 1.0 } else { 0.0 });
             Mix { weights: weights.collect() }
@@ -62,6 +48,21 @@ impl Mix {
                 frame.iter().zip(&self.weights).map(|(&sample, weight)| sane(sample) * weight).sum();
             sum
         }));
+    }
+}
+
+/// Of each channel, before they are made to add up to 1.
+fn weights(channels: &Channels) -> Vec<f32> {
+    match channels {
+        Channels::Positioned(positions) => positions.iter().map(weight).collect(),
+        Channels::Custom(labels) => labels
+            .iter()
+            .map(|label| match label {
+                ChannelLabel::Positioned(position) => weight(*position),
+                _ => 1.0,
+            })
+            .collect(),
+        other => vec![1.0; other.count()],
     }
 }
 
@@ -107,6 +108,8 @@ mod tests {
         assert_eq!(mixes.iter().map(heard).collect::<Vec<_>>(), [[0.5, 0.75], [-0.25, 0.0]]);
         assert_eq!(Mix::each(&layouts::CHANNEL_LAYOUT_5P1).len(), 5);
         assert_eq!(Mix::each(&Channels::Discrete(3)).len(), 3);
+        // But where there is nothing else, it is to be heard.
+        assert_eq!(Mix::each(&Channels::Positioned(Position::LFE1 | Position::LFE2)).len(), 2);
     }
 
     #[test]
