@@ -43,8 +43,8 @@ impl Speakers {
 /// `A` is 0, `Z` 25, `AA` 26; the inverse of `format::speaker`.
 fn letters(name: &str) -> Option<usize> {
     let fits = (1..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase());
-    let count = name.bytes().fold(0, |sum, byte| sum * 26 + usize::from(byte.saturating_sub(b'A')) + 1);
-    fits.then(|| count - 1)
+    let count = |name: &str| name.bytes().fold(0, |sum, byte| sum * 26 + usize::from(byte - b'A') + 1);
+    fits.then(|| count(name) - 1)
 }
 
 #[cfg(test)]
