@@ -4,7 +4,6 @@ mod account;
 mod asked;
 mod independent;
 mod language;
-mod pending;
 mod sequential;
 
 use std::ops::Range;
@@ -115,10 +114,9 @@ impl Transcriber {
             let started = Instant::now();
             let decoded = audio::decode_channels(upload, &limits, channels)?;
             let decode_time = started.elapsed();
-            use pending::P;
             let started = Instant::now();
             let take = |(index, pcm): (usize, Pcm)| {
-                let speech = how.detect.then(|| pending::speech(&pcm, &how));
+                let speech = how.detect.then(|| audio::speech(&pcm, &how));
                 let timeline = match &speech {
                     Some(spans) => Timeline::of_speech(spans, pcm.samples().len(), &how),
                     None => Timeline::whole(&pcm),

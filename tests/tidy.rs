@@ -37,6 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("candle_nn", &["model/whisper/", "model/kernels/"]),
     ("clap", &["main.rs", "cli/"]),
     ("cudarc", &["model/whisper/", "model/kernels/"]),
+    ("earshot", &["audio/speech.rs"]),
     ("figment", &["config.rs", "config/"]),
     ("hf_hub", &["model/hub"]),
     ("hyper", &["http/"]),

@@ -1,7 +1,7 @@
 //! Bytes of any supported container in, `Pcm`, `Window`s and `LogMel`s out; nothing here knows requests or models.
 //!
 //! ```text
-//! bytes --decode--> Decoded { Pcm, .. } --cut--> Window* --log_mel--> LogMel
+//! bytes --decode--> Decoded { Pcm*, .. } --speech--> Timeline --windows--> Window* --log_mel--> LogMel
 //! ```
 //!
 //! `decode` holds the story of one upload and `decode/` its parts: `source` and `mend` (bytes as the demuxers should see
@@ -12,6 +12,7 @@ mod decode;
 mod mel;
 mod resample;
 mod settings;
+mod speech;
 mod timeline;
 mod window;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use decode::{Apart, Decoded, Limits, decode, decode_channels};
 pub use mel::MelFilters;
 pub use settings::Settings;
+pub use speech::speech;
 pub use timeline::{Timeline, Window};
 
 /// Whisper's sampling rate.

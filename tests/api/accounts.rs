@@ -10,7 +10,7 @@ async fn a_prompt_that_comes_back_as_text_is_withheld_and_listed() {
     let server = start(Behaviour::default()).await;
     // The fake says its prompt, and without one "hello there": what a real model does over noise.
     let prompt = "take two tablets before breakfast";
-    let response = server.transcribe(&[("prompt", prompt), ("vad", "false")]).send().await.unwrap();
+    let response = server.transcribe(&[("prompt", prompt)]).send().await.unwrap();
     let answer: Value = response.json().await.unwrap();
     assert_eq!(answer["text"], "hello there");
     let dropped = &answer["dropped"][0];
@@ -43,7 +43,7 @@ async fn a_token_that_the_model_has_not_is_refused() {
 async fn keywords_beyond_the_prompt_s_room_are_named_in_a_warning() {
     let server = start(Behaviour::default()).await;
     let keywords: Vec<String> = (0..200).map(|number| format!("Metformin{number}")).collect();
-    let request = server.transcribe(&[("keywords", &keywords.join(",")), ("vad", "false")]);
+    let request = server.transcribe(&[("keywords", &keywords.join(","))]);
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     let warning = answer["warnings"][0].as_str().unwrap();
     assert!(warning.contains("of 200 keywords") && warning.contains("Metformin199"), "{warning}");

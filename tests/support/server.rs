@@ -122,11 +122,11 @@ pub fn file(bytes: Vec<u8>) -> reqwest::multipart::Part {
     reqwest::multipart::Part::bytes(bytes).file_name("speech.wav")
 }
 
-/// A tone at 16 kHz, mono, 16 bits.
+/// Speech at 16 kHz, mono, 16 bits: two sentences over and over.
 pub fn wav(seconds: u32) -> Vec<u8> {
     const RATE: u32 = 16_000;
-    let samples = (0..seconds * RATE).map(|at| ((at as f32 * 0.17).sin() * 8_000.0) as i16);
-    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let speech = include_bytes!("../fixtures/speech/english.wav");
+    let data: Vec<u8> = speech[44..].iter().copied().cycle().take((seconds * RATE * 2) as usize).collect();
     let mut wav = Vec::with_capacity(44 + data.len());
     wav.extend(b"RIFF");
     wav.extend((36 + data.len() as u32).to_le_bytes());

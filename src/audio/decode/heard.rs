@@ -7,7 +7,7 @@ use symphonia::core::audio::{Channels as SymphoniaChannels, GenericAudioBufferRe
 use super::Limits;
 use super::mix::Mix;
 use crate::audio::resample::Resampler;
-use crate::audio::{AudioError, Pcm, SAMPLE_RATE, duration_of};
+use crate::audio::{AudioError, Pcm, duration_of, samples_in};
 use crate::transcript::Channels;
 
 /// No container of ours may carry more channels, whatever the settings say.
@@ -213,8 +213,4 @@ pub(super) fn check_shape(rate: u32, channels: usize, limits: &Limits) -> Result
 pub(super) fn time_of(frames: u64, rate: u32) -> Duration {
     let nanos = u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
-fn samples_in(length: Duration) -> usize {
-    (length.as_secs_f64() * SAMPLE_RATE as f64) as usize
 }
