@@ -12,7 +12,7 @@ sys.path.insert(0, str(HOUSE / "tools/smoke"))
 
 from server import Server  # noqa: E402
 
-WORDS = "timestamp_granularities[]"
+WORDS = "timestamp_granularities"
 # Name of a row: kinds of recordings it hears, fields of the form.
 ROWS = {
     "verbatim": (["single", "long", "quiet"], {}),
@@ -54,7 +54,7 @@ def hear(command: list[str], corpus: Path, rows: list[str], kinds: list[str], mo
 def probe(server, clip: Path, fields: dict) -> list[str]:
     """Takes out of `fields` what the server refuses or passes over; adds the fields for words where it gives them."""
     refused = []
-    fields[WORDS] = "word"
+    fields[WORDS] = "segment,word"
     for name in [*fields]:
         status, answer = server.transcribe(clip.read_bytes(), clip.name, **{name: fields[name]})
         if status != 200:
