@@ -89,6 +89,13 @@ impl Rules {
         &self.tokenizer
     }
 
+    /// The text tokens of all segments that say anything: a segment of blanks alone is none.
+    pub fn spoken(&self, tokens: &[Token]) -> Vec<Token> {
+        let says = |text: &&[Token]| !self.tokenizer.decode(text).trim().is_empty();
+        let texts = tokens.split(|token| self.specials().is_timestamp(*token)).filter(says);
+        texts.flatten().copied().filter(|token| self.specials().is_text(*token)).collect()
+    }
+
     pub fn specials(&self) -> &Specials {
         self.tokenizer.specials()
     }

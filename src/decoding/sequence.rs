@@ -269,8 +269,7 @@ impl Sequence {
     }
 
     fn text(&self) -> Vec<Token> {
-        let tokens = self.judged.iter().flat_map(|judged| &judged.tokens);
-        tokens.copied().filter(|token| self.rules.specials().is_text(*token)).collect()
+        self.judged.as_ref().map_or_else(Vec::new, |judged| self.rules.spoken(&judged.tokens))
     }
 
     fn start_sequence(&self) -> Vec<Token> {

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::audio::{Timeline, Window, samples_in};
 use crate::decoding::{Request, Verdict, closed};
-use crate::text::{TIMESTAMP_STEP, Token};
+use crate::text::TIMESTAMP_STEP;
 
 use super::asked::Asked;
 use super::language::is_sure;
@@ -149,8 +149,7 @@ impl Transcriber {
             hypothesis.tokens.truncate(kept);
             hypothesis.cut_short = false;
             if let Some(aligned) = &mut hypothesis.alignment {
-                let is_text = |token: &&Token| self.rules.specials().is_text(**token);
-                aligned.shorten(hypothesis.tokens.iter().filter(is_text).count());
+                aligned.shorten(self.rules.spoken(&hypothesis.tokens).len());
             }
             return Some(rest);
         }
