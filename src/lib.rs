@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! http         upload, Options                                 one permit at the door
-//! transcriber  decode -> Pcm -> Window* -> LogMel*             bounded CPU pool, never the threads that serve sockets
-//! engine       queue -> slots -> Plan {Encode | Step | Idle}   one OS thread owns the device
-//! model        encode(batch), step(rows)                       synchronous, plain data in and out
+//! transcriber  decode -> Pcm -> speech -> Window* -> LogMel*   bounded CPU pool, never the threads that serve sockets
+//! engine       queue -> slots -> Plan {Encode | Step | Align}  one OS thread owns the device
+//! model        encode(batch), step(rows), align(rows)          synchronous, plain data in and out
 //! decoding     Sample -> Sequence -> Hypothesis                Whisper's rules as data
-//! timing       Hypothesis* -> Segment*
+//! timing       Hypothesis* -> Segment*, Word*
 //! format       Transcript -> text
 //! ```
 //!
