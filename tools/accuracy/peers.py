@@ -3,7 +3,7 @@
     .venv-accuracy/bin/python tools/accuracy/peers.py --corpus target/accuracy/corpus --out target/accuracy/peers
 
 Every peer decodes in float32 on one thread with the checkpoint's own suppressed tokens, no bound on the first timestamp, and the language
-its own guess.
+its own guess. Everything else is as it comes.
 """
 
 import argparse
@@ -81,12 +81,16 @@ class Faster:
         import faster
 
         model = faster.load(folder, work / "ctranslate2")
+        # Its own default is the reference's list of symbols, which in a small vocabulary has the space alone: words begin with that.
+        self.suppress = json.loads((folder / "generation_config.json").read_text())["suppress_tokens"]
         self.pipeline = faster_whisper.BatchedInferencePipeline(model) if batched else model
         self.options = options
 
     def hear(self, samples, task):
         words = task == "transcribe"
-        segments, facts = self.pipeline.transcribe(samples, task=task, word_timestamps=words, max_initial_timestamp=30.0, **self.options)
+        segments, facts = self.pipeline.transcribe(
+            samples, task=task, word_timestamps=words, max_initial_timestamp=30.0, suppress_tokens=list(self.suppress), **self.options
+        )
         segments = [
             {"start": float(s.start), "end": float(s.end), "text": s.text,
              "words": [{"word": w.word, "start": float(w.start), "end": float(w.end)} for w in s.words or []]}
@@ -125,6 +129,13 @@ def tasks(truth: list[dict], kinds: list[str]) -> list[tuple[dict, str]]:
     return asked + [(clip, "translate") for clip in truth if clip["kind"] == "single" and "single" in kinds and clip["languages"] != ["en"]]
 
 
+def tools() -> str:
+    """A hash of what asks the peers: another question is another answer."""
+    here, parity = Path(__file__).parent, HOUSE / "tools/parity"
+    sources = [here / "peers.py", here / "faster.py", parity / "reference.py", parity / "theirs.py"]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
 def run(name: str, folder: Path, corpus: Path, out: Path, kinds: list[str]) -> None:
     """Writes OUT/NAME.json after each file, and goes on from it where model, audio and options are the same."""
     kind, options = PEERS[name]
@@ -132,7 +143,7 @@ def run(name: str, folder: Path, corpus: Path, out: Path, kinds: list[str]) -> N
     path = out / f"{name.replace(', ', '-').replace(' ', '-')}.json"
     made_of = {
         "model": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(), "corpus": hashlib.sha256((corpus / "truth.json").read_bytes()).hexdigest(),
-        "version": importlib.metadata.version(kind.package), "torch": torch.__version__, "options": options,
+        "version": importlib.metadata.version(kind.package), "torch": torch.__version__, "options": options, "tools": tools(),
     }  # fmt: skip
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if kept.get("made_of") != made_of:
