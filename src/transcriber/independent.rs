@@ -29,7 +29,8 @@ impl Transcriber {
         asked: &Asked,
         longest: Duration,
     ) -> Result<Heard, TranscribeError> {
-        let windows = take.timeline.windows(&take.pcm, longest);
+        let (timeline, pcm) = (take.timeline.clone(), take.pcm.clone());
+        let windows = self.on_cpu(move || timeline.windows(&pcm, longest)).await?;
         let mut heard = Heard::default();
         let begun = self.find_language(take, &windows, asked, &mut heard).await?;
         let rest = Request { language: asked.among(heard.language), ..asked.request.clone() };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::audio::{HOP, WINDOW_FRAMES, WINDOW_SECONDS};
+use crate::audio::{HOP, Pcm, SAMPLE_RATE, WINDOW_FRAMES, WINDOW_SECONDS};
 use crate::decoding::{Request, Verdict};
 use crate::text::Token;
 use crate::transcript::LongForm;
@@ -17,6 +17,14 @@ use super::{Heard, Listened, Take, TranscribeError, Transcriber};
 /// Frames of log-mel in one step of Whisper's timestamps.
 const FRAMES_A_STEP: usize = 2;
 
+/// A take as its timeline has it.
+#[derive(Clone, Debug)]
+struct Recording {
+    pcm: Arc<Pcm>,
+    /// The loudest value of the whole log-mel, which the reference normalises every window by.
+    peak: f32,
+}
+
 impl Transcriber {
     pub(super) async fn sequentially(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
         let LongForm::Sequential { condition_on_previous_text, prompt_reset_on_temperature } =
@@ -26,7 +34,7 @@ impl Transcriber {
         };
         let mut heard = self.begin(take, asked).await?;
         let frames = take.timeline.len() / HOP;
-        let peak = self.peak(take).await?;
+        let recording = self.recording(take).await?;
         // All that was said so far, and from where on it is a prompt.
         let mut said: Vec<Token> = asked.request.previous.to_vec();
         let mut reset = 0;
@@ -37,7 +45,7 @@ impl Transcriber {
             let language = asked.among(heard.language);
             let previous = said[reset..].into();
             let request = Request { language, previous, prefix, ..asked.request.clone() };
-            let Some(listened) = self.frames(take, (seek, size), peak, request).await? else { break };
+            let Some(listened) = self.frames(take, &recording, (seek, size), request).await? else { break };
             let hypothesis = &listened.outcome.hypothesis;
             seek += match (hypothesis.verdict, hypothesis.next) {
                 (Verdict::Accept, Some(steps)) if steps > 0 => steps as usize * FRAMES_A_STEP,
@@ -60,7 +68,7 @@ impl Transcriber {
         match &asked.request.language {
             crate::decoding::Spoken::Known(language) => heard.language = *language,
             crate::decoding::Spoken::Detect { .. } => {
-                let span = WINDOW_SECONDS * crate::audio::SAMPLE_RATE;
+                let span = WINDOW_SECONDS * SAMPLE_RATE;
                 let windows = (0..asked.detection.windows.max(1))
                     .map_while(|index| take.timeline.slice(index * span..(index + 1) * span));
                 heard.languages = self.detect(take, &windows.collect::<Vec<_>>(), asked).await?;
@@ -70,23 +78,32 @@ impl Transcriber {
         Ok(heard)
     }
 
-    /// The loudest value of the whole recording's log-mel, which the reference normalises every window by.
-    async fn peak(&self, take: &Take) -> Result<f32, TranscribeError> {
+    /// Put together once, for every window is a part of all of it.
+    async fn recording(&self, take: &Take) -> Result<Recording, TranscribeError> {
         let (mel, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
-        self.on_cpu(move || mel.peak(&timeline.samples(&pcm))).await
+        self.on_cpu(move || {
+            let samples = timeline.samples(&pcm);
+            let peak = mel.peak(&samples);
+            let pcm = match samples.len() == pcm.samples().len() {
+                true => pcm.clone(),
+                false => Arc::new(Pcm::from_16k_mono(samples.into_owned())),
+            };
+            Recording { pcm, peak }
+        })
+        .await
     }
 
     /// A window of `size` frames from frame `seek` on.
     async fn frames(
         &self,
         take: &Take,
+        recording: &Recording,
         (seek, size): (usize, usize),
-        peak: f32,
         request: Request,
     ) -> Result<Option<Listened>, TranscribeError> {
         let Some(window) = take.timeline.slice(seek * HOP..(seek + size) * HOP) else { return Ok(None) };
-        let (filters, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
-        let mel = move || filters.log_mel_at(&timeline.samples(&pcm), peak, seek);
+        let (filters, Recording { pcm, peak }) = (self.mel.clone(), recording.clone());
+        let mel = move || filters.log_mel_at(pcm.samples(), peak, seek);
         Ok(Some(self.window_of(window, mel, request).await?))
     }
 }
