@@ -75,7 +75,7 @@ impl Transcript {
 }
 
 /// A stretch of speech between two of Whisper's timestamps. Times count from the start of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
     pub start: Duration,
     pub end: Duration,

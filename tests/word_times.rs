@@ -107,17 +107,11 @@ impl Aligner {
         Segment {
             start,
             end,
-            window_start: Duration::ZERO,
             text: format!(" {text}"),
             tokens: self.tokenizer.encode(&format!(" {text}")),
-            temperature: 0.0,
             avg_logprob: -0.1,
             compression_ratio: 1.0,
-            no_speech_prob: 0.0,
-            language: None,
-            channel: None,
-            risk: Vec::new(),
-            words: Vec::new(),
+            ..Segment::default()
         }
     }
 }

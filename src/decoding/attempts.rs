@@ -52,8 +52,6 @@ pub struct Judged {
 /// Text of a window that is not in the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Withheld {
-    /// With timestamps where it had any.
-    pub tokens: Vec<Token>,
     pub text: String,
     pub reason: Risk,
 }
@@ -163,7 +161,7 @@ impl Attempts {
         let mut given_up = suspect.judged.given_up;
         given_up.push(Risk::PromptEcho);
         given_up.append(&mut judged.given_up);
-        let echoed = Withheld { tokens: Vec::new(), text: suspect.run.join(" "), reason: Risk::PromptEcho };
+        let echoed = Withheld { text: suspect.run.join(" "), reason: Risk::PromptEcho };
         judged.withheld.push(echoed);
         Some(Judged { given_up, ..judged })
     }
@@ -174,9 +172,9 @@ impl Judged {
     fn straighten(&mut self, rules: &Rules) {
         let from = open_from(rules, &self.tokens);
         let Some(kept) = circle(&self.tokens[from..]) else { return };
-        let tokens = self.tokens.split_off(from + kept);
-        let text = rules.tokenizer().decode(&tokens).trim().to_owned();
-        self.withheld.push(Withheld { tokens, text, reason: Risk::Loop });
+        let repeated = self.tokens.split_off(from + kept);
+        let text = rules.tokenizer().decode(&repeated).trim().to_owned();
+        self.withheld.push(Withheld { text, reason: Risk::Loop });
         self.cut_short = false;
     }
 }

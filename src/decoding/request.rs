@@ -61,6 +61,11 @@ pub enum Stop {
 }
 
 impl Request {
+    /// What later windows are asked: the prefix begins the first one's text alone.
+    pub fn later(&self) -> Request {
+        Request { prefix: Arc::default(), ..self.clone() }
+    }
+
     /// Lanes that a window takes: one for each beam or draw that may run at once.
     pub fn width(&self) -> usize {
         let draws = self.fallback.temperatures.iter().any(|temperature| *temperature > 0.0);

@@ -203,17 +203,9 @@ mod tests {
         Segment {
             start: at(start),
             end: at(end),
-            window_start: Duration::ZERO,
-            text: String::new(),
-            tokens: Vec::new(),
-            temperature: 0.0,
             avg_logprob: f32::ln(0.5),
             compression_ratio: 1.0,
-            no_speech_prob: 0.0,
-            language: None,
-            channel: None,
-            risk: Vec::new(),
-            words: Vec::new(),
+            ..Segment::default()
         }
     }
 

@@ -180,21 +180,7 @@ mod tests {
         fn segment(tokenizer: &Tokenizer, text: &str) -> Segment {
             let mut tokens = vec![tokenizer.specials().timestamp_begin];
             tokens.extend(tokenizer.encode(text));
-            Segment {
-                start: Duration::ZERO,
-                end: Duration::ZERO,
-                window_start: Duration::ZERO,
-                text: text.to_owned(),
-                tokens,
-                temperature: 0.0,
-                avg_logprob: 0.0,
-                compression_ratio: 1.0,
-                no_speech_prob: 0.0,
-                language: None,
-                channel: None,
-                risk: Vec::new(),
-                words: Vec::new(),
-            }
+            Segment { text: text.to_owned(), tokens, compression_ratio: 1.0, ..Segment::default() }
         }
 
         fn texts(words: &[Spoken]) -> Vec<&str> {

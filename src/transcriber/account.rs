@@ -96,7 +96,7 @@ impl Account {
         // Times after the last closed segment are not known; from its start on, text may be missing.
         let from = placed.last().map_or(span.start, |segment| segment.start);
         let behind = placed.last().map_or(span.start, |segment| segment.end);
-        for Withheld { text, reason, .. } in &hypothesis.withheld {
+        for Withheld { text, reason } in &hypothesis.withheld {
             let (start, reason) = match reason {
                 Risk::PromptEcho => (span.start, DropReason::PromptEcho),
                 _ => (behind, DropReason::Loop),

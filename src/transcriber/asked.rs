@@ -28,6 +28,14 @@ impl Asked {
         matches!(self.request.language, Spoken::Detect { .. })
     }
 
+    /// The language where it need not be found; English-only models have none.
+    pub fn known(&self) -> Option<Token> {
+        match self.request.language {
+            Spoken::Known(language) => language,
+            Spoken::Detect { .. } => None,
+        }
+    }
+
     /// What windows are asked once the take's language is known.
     pub fn among(&self, language: Option<Token>) -> Spoken {
         match &self.request.language {

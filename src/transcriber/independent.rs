@@ -1,7 +1,6 @@
 //! Windows that know nothing of each other, all of a take at once: the default, and what batching lives on.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -31,15 +30,14 @@ impl Transcriber {
     ) -> Result<Heard, TranscribeError> {
         let (timeline, pcm) = (take.timeline.clone(), take.pcm.clone());
         let windows = self.on_cpu(move || timeline.windows(&pcm, longest)).await?;
-        let mut heard = Heard::default();
+        let mut heard = Heard { language: asked.known(), ..Heard::default() };
         let begun = self.find_language(take, &windows, asked, &mut heard).await?;
         let rest = Request { language: asked.among(heard.language), ..asked.request.clone() };
         let windows: Vec<Window> = windows.into_iter().skip(begun).collect();
         let rest: Vec<Vec<Listened>> = stream::iter(windows.into_iter().enumerate())
             .map(|(index, window)| {
-                let first = begun + index == 0;
-                let prefix = if first { rest.prefix.clone() } else { Arc::default() };
-                self.to_the_end(take, window, Request { prefix, ..rest.clone() })
+                let request = if begun + index == 0 { rest.clone() } else { rest.later() };
+                self.to_the_end(take, window, request)
             })
             .buffered(self.windows_in_flight)
             .try_collect()
@@ -58,14 +56,10 @@ impl Transcriber {
         heard: &mut Heard,
     ) -> Result<usize, TranscribeError> {
         if !asked.is_open() {
-            if let crate::decoding::Spoken::Known(language) = asked.request.language {
-                heard.language = language;
-            }
             return Ok(0);
         }
         for (index, window) in windows.iter().enumerate() {
-            let prefix = if index == 0 { asked.request.prefix.clone() } else { Arc::default() };
-            let request = Request { prefix, ..asked.request.clone() };
+            let request = if index == 0 { asked.request.clone() } else { asked.request.later() };
             let first = self.window(take, window.clone(), request.clone()).await?;
             let hypothesis = &first.outcome.hypothesis;
             let silent = hypothesis.verdict == Verdict::NoSpeech || hypothesis.tokens.is_empty();
@@ -113,7 +107,7 @@ impl Transcriber {
         first: Listened,
         request: Request,
     ) -> Result<Vec<Listened>, TranscribeError> {
-        let request = Request { prefix: Arc::default(), ..request };
+        let request = request.later();
         let mut heard = vec![first];
         while heard.len() <= MOST_REMAINDERS {
             let last = heard.last_mut().expect("there is a first one");

@@ -41,10 +41,9 @@ impl Transcriber {
         let mut seek = 0;
         while seek < frames {
             let size = WINDOW_FRAMES.min(frames - seek);
-            let prefix = if seek == 0 { asked.request.prefix.clone() } else { Arc::default() };
-            let language = asked.among(heard.language);
-            let previous = said[reset..].into();
-            let request = Request { language, previous, prefix, ..asked.request.clone() };
+            let request = if seek == 0 { asked.request.clone() } else { asked.request.later() };
+            let (language, previous) = (asked.among(heard.language), said[reset..].into());
+            let request = Request { language, previous, ..request };
             let Some(listened) = self.frames(take, &recording, (seek, size), request).await? else { break };
             let hypothesis = &listened.outcome.hypothesis;
             seek += match (hypothesis.verdict, hypothesis.next) {
@@ -64,18 +63,15 @@ impl Transcriber {
 
     /// The language, found in windows of the first minutes where it was not given.
     async fn begin(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
-        let mut heard = Heard::default();
-        match &asked.request.language {
-            crate::decoding::Spoken::Known(language) => heard.language = *language,
-            crate::decoding::Spoken::Detect { .. } => {
-                let span = WINDOW_SECONDS * SAMPLE_RATE;
-                let windows = (0..asked.detection.windows.max(1))
-                    .map_while(|index| take.timeline.slice(index * span..(index + 1) * span));
-                heard.languages = self.detect(take, &windows.collect::<Vec<_>>(), asked).await?;
-                heard.language = heard.languages.first().map(|(token, _)| *token);
-            }
+        if !asked.is_open() {
+            return Ok(Heard { language: asked.known(), ..Heard::default() });
         }
-        Ok(heard)
+        let span = WINDOW_SECONDS * SAMPLE_RATE;
+        let windows = (0..asked.detection.windows.max(1))
+            .map_while(|index| take.timeline.slice(index * span..(index + 1) * span));
+        let languages = self.detect(take, &windows.collect::<Vec<_>>(), asked).await?;
+        let language = languages.first().map(|(token, _)| *token);
+        Ok(Heard { language, languages, ..Heard::default() })
     }
 
     /// Put together once, for every window is a part of all of it.
