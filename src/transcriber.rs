@@ -4,6 +4,7 @@ mod account;
 mod asked;
 mod independent;
 mod language;
+mod omissions;
 mod sequential;
 
 use std::ops::Range;

@@ -121,11 +121,13 @@ pub enum Risk {
     PromptEcho,
     /// Another language than the file's.
     LanguageSwitch,
+    /// Far fewer words than are spoken in that time.
+    Omission,
 }
 
 impl Risk {
-    pub const ALL: [Risk; 5] =
-        [Risk::Silence, Risk::Loop, Risk::LowLogprob, Risk::PromptEcho, Risk::LanguageSwitch];
+    pub const ALL: [Risk; 6] =
+        [Risk::Silence, Risk::Loop, Risk::LowLogprob, Risk::PromptEcho, Risk::LanguageSwitch, Risk::Omission];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -134,6 +136,7 @@ impl Risk {
             Risk::LowLogprob => "low_logprob",
             Risk::PromptEcho => "prompt_echo",
             Risk::LanguageSwitch => "language_switch",
+            Risk::Omission => "omission",
         }
     }
 }

@@ -41,8 +41,21 @@ fn clips() -> Vec<Clip> {
 }
 
 fn bytes(clip: &Clip) -> Bytes {
-    let path = format!("{}/tests/fixtures/speech/{}", env!("CARGO_MANIFEST_DIR"), clip.file);
+    recording(&clip.file)
+}
+
+fn recording(file: &str) -> Bytes {
+    let path = format!("{}/tests/fixtures/speech/{file}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(path).unwrap().into()
+}
+
+/// 16-bit samples at 16 kHz as a WAV file.
+fn wav(samples: &[f32]) -> Bytes {
+    let mut wav =
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
+    wav.extend((2 * samples.len() as u32).to_le_bytes());
+    wav.extend(samples.iter().flat_map(|sample| ((sample * 32_767.0) as i16).to_le_bytes()));
+    wav.into()
 }
 
 /// Words without case and punctuation, as word error rates are counted.
@@ -146,16 +159,58 @@ async fn spanish_and_german_are_translated_to_english() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_gives_no_text() {
+async fn each_sentence_is_written_in_its_own_language_where_that_is_asked_for() {
     let (transcriber, _worker) = demo::transcriber();
-    let samples = vec![0u8; 2 * 16_000 * 8];
-    let mut wav =
-        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
-    wav.extend((samples.len() as u32).to_le_bytes());
-    wav.extend(samples);
-    let transcript = transcriber.transcribe(wav.into(), &Options::default()).await.unwrap();
-    assert_eq!(transcript.text(), "");
-    assert_eq!(transcript.duration, Duration::from_secs(8));
+    let said = [
+        ("en", "Wake me up tomorrow at quarter past nine."),
+        ("es", "Sofía compró arroz y pollo la semana pasada."),
+        ("de", "Der Patient nimmt zwanzig Tropfen vor dem Frühstück."),
+        ("en", "The bank is in the garden."),
+    ];
+    let mut options = Options::default();
+    options.detection.per_window = true;
+    let transcript = transcriber.transcribe(recording("mixed.flac"), &options).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add("mixed.flac", &said.map(|(_, text)| text).join(" "), &transcript.text());
+    tally.assert_below(MOST_WRONG_LONG);
+    let heard: Vec<&str> = transcript.segments.iter().filter_map(|one| Some(one.language?.code)).collect();
+    assert_eq!(heard, said.map(|(language, _)| language));
+    assert_eq!(transcript.language.code, "en");
+    let shares: f32 = transcript.languages.iter().map(|(_, share)| share).sum();
+    assert!((shares - 1.0).abs() < 1e-3 && transcript.languages.len() > 2, "{:?}", transcript.languages);
+    assert_in_order(&transcript);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_noise_hum_and_tunes_give_no_text() {
+    let (transcriber, _worker) = demo::transcriber();
+    let seconds = |index: usize| index as f32 / 16_000.0;
+    let mut state = 7u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * 0.3
+    };
+    let hum = |hertz: f32, time: f32| (std::f32::consts::TAU * hertz * time).sin();
+    // A note of a scale every 0.4 s, with an overtone, each dying away.
+    let melody = |time: f32| {
+        let (note, since) = ((time / 0.4) as usize, time % 0.4);
+        let pitch = 220.0 * 2f32.powf([0.0, 4.0, 7.0, 12.0, 9.0, 5.0, 2.0][note * 5 % 7] / 12.0);
+        (hum(pitch, since) + 0.4 * hum(2.0 * pitch, since)) * (-3.0 * since).exp() * 0.5
+    };
+    const LEN: usize = 20 * 16_000;
+    let sounds: [(&str, Vec<f32>); 5] = [
+        ("silence", vec![0.0; LEN]),
+        ("noise", (0..LEN).map(|_| noise()).collect()),
+        // Half of it, so that it begins suddenly.
+        ("a burst of noise", (0..LEN).map(|i| if i < LEN / 2 { 0.0 } else { noise() }).collect()),
+        ("hum", (0..LEN).map(|i| (1..6).map(|k| hum(50.0 * k as f32, seconds(i)) * 0.1).sum()).collect()),
+        ("a melody", (0..LEN).map(|i| melody(seconds(i))).collect()),
+    ];
+    for (name, samples) in sounds {
+        let transcript = transcriber.transcribe(wav(&samples), &Options::default()).await.unwrap();
+        assert_eq!(transcript.text(), "", "{name}");
+        assert_eq!(transcript.duration, Duration::from_secs(20), "{name}");
+    }
 }
 
 /// Segments lie within the file, in order, and none ends before it starts.

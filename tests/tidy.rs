@@ -46,7 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics_exporter_prometheus", &["telemetry/metrics.rs"]),
     ("nvml_wrapper", &["telemetry/gpu"]),
     ("opus_decoder", &["audio/decode"]),
-    ("realfft", &["audio/mel.rs"]),
+    ("realfft", &["audio/mel.rs", "audio/steady.rs"]),
     ("rubato", &["audio/resample.rs"]),
     ("safetensors", &["model/"]),
     ("sha2", &["model/hub"]),

@@ -13,6 +13,7 @@ mod mel;
 mod resample;
 mod settings;
 mod speech;
+mod steady;
 mod timeline;
 mod window;
 

@@ -3,12 +3,14 @@
 //! Two passes over the samples, neither of which keeps more than a few numbers a second. The first learns how loud the
 //! background and the foreground are around each second. The second asks `earshot`, a small recurrent network, about every
 //! 16 ms, at a level at which it hears best: it misses half of what is said at -60 dB, and takes noise above -30 dB for
-//! speech. How good that is, and what else was tried: docs/speech.md.
+//! speech. What it takes for speech must also change as speech does (`steady`). How good that is, and what else was tried:
+//! docs/speech.md.
 
 use std::ops::Range;
 
 use earshot::Detector;
 
+use super::steady::Steady;
 use super::{Pcm, SAMPLE_RATE, samples_in};
 use crate::transcript::Speech;
 
@@ -21,6 +23,8 @@ const BLOCK: usize = 64;
 const HYSTERESIS: f32 = 0.15;
 /// The network hears through a window of 48 ms that ends with the frame, and takes a frame or two to make up its mind.
 const LATENCY: usize = 2 * FRAME;
+/// Pauses from here on part two spans, so that windows can be cut there; which of them are left out is the timeline's to say.
+const PAUSE: usize = 3 * SAMPLE_RATE / 10;
 /// Shorter pauses are within a word: 0.2 s.
 const WITHIN: usize = SAMPLE_RATE / 5;
 
@@ -36,12 +40,13 @@ const LEAST_GAIN: f32 = -30.0;
 const BACKGROUND_REACH: usize = 8;
 const FOREGROUND_REACH: usize = 1;
 
-/// The spans where somebody speaks, in order, disjoint, without padding.
+/// The spans where somebody speaks, in order, disjoint, without padding, with pauses of 0.3 s and more between them.
 ///
-/// `how.detect` is not asked here; `how.padding` is `Timeline::of_speech`'s.
+/// `how.detect` is not asked here; `how.padding` and longer `how.min_silence` are `Timeline::of_speech`'s.
 pub fn speech(pcm: &Pcm, how: &Speech) -> Vec<Range<usize>> {
     let samples = pcm.samples();
     let gains = gains(samples);
+    let steady = (!how.keep_steady).then(|| Steady::of(samples));
     let mut network = Detector::default_boxed();
     let mut frame = [0.0; FRAME];
     let mut spans = Spans::new(how);
@@ -53,7 +58,10 @@ pub fn speech(pcm: &Pcm, how: &Speech) -> Vec<Range<usize>> {
             // The network's own state would keep what is no number for ever.
             *slot = if louder.is_nan() { 0.0 } else { louder.clamp(-1.0, 1.0) };
         }
-        spans.hear(index * FRAME, network.predict_f32(&frame));
+        let at = index * FRAME;
+        let heard = network.predict_f32(&frame);
+        let is_steady = steady.as_ref().is_some_and(|steady| steady.contains(at.saturating_sub(LATENCY)));
+        spans.hear(at, if is_steady { 0.0 } else { heard });
     }
     spans.finish(samples.len())
 }
@@ -77,7 +85,7 @@ impl Spans {
             on: how.threshold,
             off: (how.threshold - HYSTERESIS).max(0.01),
             shortest: samples_in(how.shortest),
-            min_silence: samples_in(how.min_silence),
+            min_silence: samples_in(how.min_silence).min(PAUSE),
             since: None,
             last: 0,
             found: Vec::new(),
@@ -187,15 +195,12 @@ mod tests {
     #[test]
     fn short_pauses_are_bridged_and_short_sounds_are_dropped() {
         let how = Speech::default();
-        // 0.96 s and 1.04 s.
-        assert_eq!(tell(&[(10, 0.9), (60, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 78)]);
-        assert_eq!(tell(&[(10, 0.9), (65, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 8), (73, 83)]);
+        // 0.29 s and 0.32 s.
+        assert_eq!(tell(&[(10, 0.9), (18, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 36)]);
+        assert_eq!(tell(&[(10, 0.9), (20, 0.0), (10, 0.9), (100, 0.0)], &how), [(0, 8), (28, 38)]);
         // 96 ms, alone and between two stretches that it would join.
         assert!(tell(&[(50, 0.0), (6, 0.9), (50, 0.0)], &how).is_empty());
-        assert_eq!(
-            tell(&[(20, 0.9), (40, 0.0), (6, 0.9), (40, 0.0), (20, 0.9)], &how),
-            [(0, 18), (104, 126)]
-        );
+        assert_eq!(tell(&[(20, 0.9), (16, 0.0), (6, 0.9), (16, 0.0), (20, 0.9)], &how), [(0, 18), (56, 78)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::window::cut;
+use super::window::{cut, quietest};
 use super::{Pcm, duration_of, samples_in};
 use crate::transcript::Speech;
 
@@ -13,8 +13,8 @@ use crate::transcript::Speech;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
     pieces: Vec<Range<usize>>,
-    /// Places within the pieces where nobody speaks, in the file's samples, in order.
-    pauses: Vec<usize>,
+    /// Within the pieces where nobody speaks, in the file's samples, in order.
+    pauses: Vec<Range<usize>>,
 }
 
 /// At most 30 s of one timeline, decoded on their own.
@@ -50,13 +50,39 @@ impl Timeline {
             match timeline.pieces.last_mut() {
                 Some(piece) if start <= piece.end || span.start.saturating_sub(spoken) <= min_silence => {
                     piece.end = end;
-                    timeline.pauses.push(spoken.midpoint(span.start));
+                    timeline.pauses.push(spoken..span.start.max(spoken));
                 }
                 _ => timeline.pieces.push(start..end),
             }
             spoken = span.end;
         }
         timeline
+    }
+
+    /// Windows one after the other, in order; where one begins as another ends it may be cut again.
+    pub fn of_windows(windows: &[Window]) -> Self {
+        let mut timeline = Timeline::default();
+        for piece in windows.iter().flat_map(|window| &window.pieces) {
+            match timeline.pieces.last_mut() {
+                Some(before) if before.end == piece.start => {
+                    timeline.pauses.push(piece.start..piece.start);
+                    before.end = piece.end;
+                }
+                _ => timeline.pieces.push(piece.clone()),
+            }
+        }
+        timeline
+    }
+
+    /// What of it lies in `pieces`, its pauses too.
+    pub fn within(&self, pieces: &[Range<usize>]) -> Self {
+        let inside = |pause: &&Range<usize>| {
+            pieces.iter().any(|piece| piece.start < pause.end && pause.start < piece.end)
+        };
+        Timeline {
+            pauses: self.pauses.iter().filter(inside).cloned().collect(),
+            ..Timeline::of(pieces.to_vec())
+        }
     }
 
     pub fn pieces(&self) -> &[Range<usize>] {
@@ -76,6 +102,21 @@ impl Timeline {
     pub fn windows(&self, pcm: &Pcm, longest: Duration) -> Vec<Window> {
         let ranges = cut(&self.pieces, &self.pauses, pcm.samples(), samples_in(longest));
         ranges.into_iter().filter_map(|range| self.slice(range)).collect()
+    }
+
+    /// What lies between two pauses, each on its own; what is longer than `longest` is cut further.
+    pub fn stretches(&self, pcm: &Pcm, longest: Duration) -> Vec<Window> {
+        let mut stretches = Vec::new();
+        for piece in &self.pieces {
+            let within = self.pauses.iter().map(|pause| quietest(pause, pcm.samples()));
+            let within = within.filter(|at| piece.start < *at && *at < piece.end);
+            let mut from = piece.start;
+            for to in within.chain([piece.end]) {
+                stretches.extend(Timeline::of(std::iter::once(from..to).collect()).windows(pcm, longest));
+                from = to;
+            }
+        }
+        stretches
     }
 
     /// Samples of the timeline, counted from its own start; `None` where there are none.
@@ -211,7 +252,7 @@ mod tests {
         // The padding may be longer than what counts as a gap; what pads twice is there once.
         let timeline = Timeline::of_speech(&spans, at(5200), &how(550, 100));
         assert_eq!(timeline.pieces(), std::slice::from_ref(&(0..at(5200))));
-        assert_eq!(timeline.pauses, [at(1450), at(3550)]);
+        assert_eq!(timeline.pauses, [at(1000)..at(1900), at(3000)..at(4100)]);
         assert!(Timeline::of_speech(&[], at(5200), &how(400, 1000)).is_empty());
         assert!(Timeline::of_speech(&[at(6000)..at(7000)], at(5200), &how(400, 1000)).is_empty());
     }

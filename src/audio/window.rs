@@ -15,6 +15,9 @@ const CELL: usize = SAMPLE_RATE / 2;
 const WINDOW_COST: f64 = 2.0;
 /// What an empty window would cost; it falls with the square of how full it is, so that lengths are even.
 const EMPTINESS_COST: f64 = 2.0;
+/// What a cut in a pause of no length would cost; from `SENTENCE_PAUSE` on a pause costs nothing.
+const SHORT_PAUSE_COST: f64 = 1.5;
+const SENTENCE_PAUSE: usize = SAMPLE_RATE;
 /// Power below which all is equally quiet: -80 dB.
 const SILENCE: f64 = 1e-8;
 
@@ -28,13 +31,13 @@ struct Place {
 
 /// Covers the pieces, in order, without gaps or overlaps, in samples of the timeline that they make up.
 ///
-/// `pieces` are ranges of `samples`; `pauses` are places within them, in order, where nobody speaks. Cuts fall between two
+/// `pieces` are ranges of `samples`; `pauses` lie within them, in order: there nobody speaks. Cuts fall between two
 /// pieces, in a pause, and only within a stretch longer than `longest` anywhere else: there, where 0.2 s are quietest. Of all
 /// ways to cut, the one with the quietest cuts, the fewest windows and the most even lengths is taken. No samples have no
 /// windows.
 pub(super) fn cut(
     pieces: &[Range<usize>],
-    pauses: &[usize],
+    pauses: &[Range<usize>],
     samples: &[f32],
     longest: usize,
 ) -> Vec<Range<usize>> {
@@ -68,30 +71,53 @@ pub(super) fn cut(
 }
 
 /// Every place to cut, the start and the end included, in order, none twice.
-fn places(pieces: &[Range<usize>], pauses: &[usize], samples: &[f32], longest: usize) -> Vec<Place> {
+fn places(pieces: &[Range<usize>], pauses: &[Range<usize>], samples: &[f32], longest: usize) -> Vec<Place> {
     let mut places = vec![Place { at: 0, cost: 0.0 }];
     let mut begin = 0;
     for piece in pieces {
-        let within = pauses.iter().copied().filter(|pause| piece.start < *pause && *pause < piece.end);
+        let within = pauses.iter().map(|pause| (quietest(pause, samples), shortness(pause)));
+        let within = within.filter(|(at, _)| piece.start < *at && *at < piece.end);
         let mut from = piece.start;
-        for to in within.chain([piece.end]) {
+        for (to, cost) in within.chain([(piece.end, 0.0)]) {
             if to - from > longest {
                 let quiet = quiet_places(&samples[from..to], longest);
                 places.extend(quiet.into_iter().map(|place| Place { at: begin + place.at, ..place }));
             }
             begin += to - from;
             from = to;
-            places.push(Place { at: begin, cost: 0.0 });
+            places.push(Place { at: begin, cost });
         }
     }
     places
 }
 
+/// Where a pause is cut: in its quietest 0.2 s, of equals those nearest to its middle. What the detector of speech takes for a
+/// pause may begin with the soft end of a word.
+pub(super) fn quietest(pause: &Range<usize>, samples: &[f32]) -> usize {
+    let middle = pause.start.midpoint(pause.end);
+    let half = PAUSE * FRAME / 2;
+    let powers = samples.get(pause.clone()).unwrap_or_default().windows(2 * half).step_by(FRAME);
+    powers
+        .enumerate()
+        .map(|(index, frames)| (pause.start + index * FRAME + half, power(frames).max(SILENCE)))
+        .min_by(|(a, quiet), (b, other)| {
+            quiet.total_cmp(other).then(a.abs_diff(middle).cmp(&b.abs_diff(middle)))
+        })
+        .map_or(middle, |(at, _)| at)
+}
+
+fn power(samples: &[f32]) -> f64 {
+    samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / samples.len() as f64
+}
+
+/// What it costs to cut in a pause: a short one may be within a sentence.
+fn shortness(pause: &Range<usize>) -> f64 {
+    SHORT_PAUSE_COST * (1.0 - pause.len() as f64 / SENTENCE_PAUSE as f64).max(0.0)
+}
+
 /// The quietest place in each half second of `stretch`, counted from its start. As many of them as there must be cuts cost
 /// nothing, so that one moment of digital silence does not make all others dear.
 fn quiet_places(stretch: &[f32], longest: usize) -> Vec<Place> {
-    let power =
-        |frame: &[f32]| frame.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / FRAME as f64;
     let frames: Vec<f64> = stretch.chunks_exact(FRAME).map(power).collect();
     let mut found: Vec<Place> = Vec::with_capacity(stretch.len() / CELL + 1);
     for (first, pause) in frames.windows(PAUSE).enumerate() {
@@ -170,14 +196,18 @@ mod tests {
 
     #[test]
     fn pieces_and_pauses_come_before_quiet_places_and_lengths_are_even() {
-        let samples = noise(at(200.0), 4, 0.5);
+        let mut samples = noise(at(200.0), 4, 0.5);
+        samples[at(27.0)..at(29.0)].fill(0.0);
         let pieces = [at(1.0)..at(13.0), at(20.0)..at(29.0), at(40.0)..at(51.0), at(60.0)..at(69.0)];
         // 12 + 9 + 11 + 9 s: two windows, cut in the middle.
         assert_eq!(cut(&pieces, &[], &samples, WINDOW_SAMPLES), [0..at(21.0), at(21.0)..at(41.0)]);
         // One piece of 40 s in which somebody pauses at 18 s.
         let whole = at(10.0)..at(50.0);
         let whole = std::slice::from_ref(&whole);
-        assert_eq!(cut(whole, &[at(28.0)], &samples, WINDOW_SAMPLES), [0..at(18.0), at(18.0)..at(40.0)]);
+        assert_eq!(
+            cut(whole, std::slice::from_ref(&(at(27.0)..at(29.0))), &samples, WINDOW_SAMPLES),
+            [0..at(18.0), at(18.0)..at(40.0)]
+        );
     }
 
     #[test]
@@ -209,6 +239,7 @@ mod tests {
             let mut pauses = pauses;
             pauses.sort_unstable();
             pauses.dedup();
+            let pauses: Vec<Range<usize>> = pauses.iter().map(|at| *at..at + seed as usize % 20_000).collect();
             let samples = noise(end, seed, 0.3);
             let longest = longest * SAMPLE_RATE;
             let mut at = 0;

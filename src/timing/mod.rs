@@ -11,6 +11,6 @@ mod words;
 
 pub use align::token_frames;
 pub use place::{Place, give};
-pub use segments::{Placed, segments};
+pub use segments::{Placed, hold_together, segments};
 pub use silence::quiet;
 pub use words::{Aligned, Spoken, text_tokens, words};

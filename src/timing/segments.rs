@@ -1,11 +1,15 @@
 //! Splits a window's tokens at its timestamps, and puts the pieces where they belong in the file.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::audio::Window;
+use crate::audio::{Window, duration_of, samples_in};
 use crate::decoding::Hypothesis;
 use crate::text::{TIMESTAMP_STEP, Token, Tokenizer};
 use crate::transcript::Segment;
+
+/// So much of the speech is the edge of what another segment says.
+const TOUCH: Duration = Duration::from_millis(100);
 
 /// A window's hypothesis and where the window lies in the file.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,31 @@ pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
     segments
 }
 
+/// A timestamp that lies a little too late or too early may carry a segment over a stretch that was left out, into a piece in
+/// which nothing of it is said: there it is cut off again.
+///
+/// `speech`: where somebody speaks in the file, in order.
+pub fn hold_together(segments: &mut [Segment], window: &Window, speech: &[Range<usize>]) {
+    let spoken = |from: Duration, to: Duration| {
+        let (from, to) = (samples_in(from), samples_in(to));
+        let first = speech.partition_point(|span| span.end <= from);
+        speech[first..].iter().any(|span| span.end.min(to) > span.start.max(from) + samples_in(TOUCH))
+    };
+    for segment in segments {
+        for seam in window.pieces().windows(2) {
+            let gap = duration_of(seam[0].end)..duration_of(seam[1].start);
+            if segment.start > gap.start || segment.end < gap.end {
+                continue;
+            }
+            match (spoken(segment.start, gap.start), spoken(gap.end, segment.end)) {
+                (true, false) => segment.end = gap.start,
+                (false, true) => segment.start = gap.end,
+                _ => {}
+            }
+        }
+    }
+}
+
 /// One segment's tokens, its timestamps included, and which of them open and close it.
 #[derive(Debug, PartialEq)]
 struct Piece<'a> {
@@ -85,6 +114,7 @@ fn pieces(tokens: &[Token], begin: Token) -> Vec<Piece<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::Timeline;
 
     /// Timestamps from 100 up, text below.
     fn split(tokens: &[Token]) -> Vec<(Option<Token>, Vec<Token>, Option<Token>)> {
@@ -162,5 +192,26 @@ mod tests {
             assert!(place(tokens, 3_000).is_empty());
             assert!(place(Vec::new(), 3_000).is_empty());
         }
+    }
+
+    #[test]
+    fn a_segment_is_not_carried_over_a_gap_by_a_timestamp_alone() {
+        let seconds = |seconds: usize| seconds * crate::audio::SAMPLE_RATE;
+        let window =
+            Timeline::of(vec![seconds(0)..seconds(5), seconds(20)..seconds(30)]).slice(0..seconds(15));
+        let window = window.unwrap();
+        let speech = [seconds(1)..seconds(4), seconds(21)..seconds(29)];
+        let held = |start: f64, end: f64| {
+            let mut segment = Segment::default();
+            (segment.start, segment.end) = (Duration::from_secs_f64(start), Duration::from_secs_f64(end));
+            let mut segments = [segment];
+            hold_together(&mut segments, &window, &speech);
+            (segments[0].start.as_secs_f64(), segments[0].end.as_secs_f64())
+        };
+        assert_eq!(held(1.0, 20.5), (1.0, 5.0));
+        assert_eq!(held(4.5, 24.0), (20.0, 24.0));
+        // What is said on both sides is one segment; so is what nobody was heard to say.
+        assert_eq!(held(3.0, 24.0), (3.0, 24.0));
+        assert_eq!(held(4.5, 20.5), (4.5, 20.5));
     }
 }

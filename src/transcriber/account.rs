@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::decoding::{Rules, Verdict, Withheld, echo, words};
 use crate::model::ModelInfo;
 use crate::text::{Token, language};
-use crate::timing::{self, Place, Placed, quiet, segments};
+use crate::timing::{self, Place, Placed, hold_together, quiet, segments};
 use crate::transcript::{
     DropReason, Dropped, Fallback, Language, Receipt, Retried, Risk, Segment, Span, Task, Timing, Transcript,
 };
@@ -87,6 +87,9 @@ impl Account {
             // Nothing is said of silence that nothing was made up over.
             part.dropped.extend(dropped(span, take, text.trim(), DropReason::NoSpeech));
             return part;
+        }
+        if let Some(speech) = &take.speech {
+            hold_together(&mut placed, window, speech);
         }
         self.give_words(&mut placed, take, listened);
         for segment in &mut placed {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::audio::{Timeline, Window, samples_in};
-use crate::decoding::{Request, Verdict, closed};
+use crate::decoding::{Request, Spoken, Verdict, closed};
 use crate::text::TIMESTAMP_STEP;
 
 use super::asked::Asked;
-use super::language::is_sure;
+use super::language::{is_sure, runs, shares};
 use super::{Heard, Listened, Take, TranscribeError, Transcriber};
 
 /// Speech that a window leaves unsaid is heard again from where its text ended; shorter sounds are let be, for the detector of
@@ -18,6 +18,9 @@ use super::{Heard, Listened, Take, TranscribeError, Transcriber};
 const UNSAID: Duration = Duration::from_millis(1_000);
 /// The text's last timestamp may lie a little before the end of what it says.
 const SLACK: Duration = Duration::from_millis(400);
+/// What a window did not say although somebody seemed to speak was made up, if it is so much less likely than what it did say:
+/// as mean log-probabilities.
+pub(super) const MOST_LESS_SURE: f32 = 0.4;
 /// A window is heard again so many times at most.
 const MOST_REMAINDERS: usize = 4;
 
@@ -28,22 +31,70 @@ impl Transcriber {
         asked: &Asked,
         longest: Duration,
     ) -> Result<Heard, TranscribeError> {
-        let (timeline, pcm) = (take.timeline.clone(), take.pcm.clone());
-        let windows = self.on_cpu(move || timeline.windows(&pcm, longest)).await?;
+        if asked.is_open() && asked.detection.per_window {
+            return self.by_language(take, asked, longest).await;
+        }
+        let windows = self.cut(take, take.timeline.clone(), longest).await?;
         let mut heard = Heard { language: asked.known(), ..Heard::default() };
         let begun = self.find_language(take, &windows, asked, &mut heard).await?;
         let rest = Request { language: asked.among(heard.language), ..asked.request.clone() };
-        let windows: Vec<Window> = windows.into_iter().skip(begun).collect();
-        let rest: Vec<Vec<Listened>> = stream::iter(windows.into_iter().enumerate())
-            .map(|(index, window)| {
-                let request = if begun + index == 0 { rest.clone() } else { rest.later() };
-                self.to_the_end(take, window, request)
-            })
+        let windows = windows.into_iter().enumerate().skip(begun).map(|(index, window)| {
+            let request = if index == 0 { rest.clone() } else { rest.later() };
+            (window, request)
+        });
+        heard.windows.extend(self.all(take, windows.collect()).await?);
+        heard.windows = self.without_omissions(take, heard.windows, asked).await?;
+        Ok(heard)
+    }
+
+    /// Each stretch between two pauses is asked for its language first, and no window holds two of them: a model that is told
+    /// one language translates, leaves out or garbles the other.
+    async fn by_language(
+        &self,
+        take: &Take,
+        asked: &Asked,
+        longest: Duration,
+    ) -> Result<Heard, TranscribeError> {
+        let (timeline, pcm) = (take.timeline.clone(), take.pcm.clone());
+        let stretches = self.on_cpu(move || timeline.stretches(&pcm, longest)).await?;
+        let found = self.detect_each(take, &stretches, asked).await?;
+        let languages = shares(stretches.iter().map(Window::duration).zip(&found));
+        let main = languages.first().map(|(token, _)| *token);
+        let mut windows = Vec::new();
+        for (language, run) in runs(stretches, &found, asked.detection.threshold) {
+            let request = Request { language: Spoken::Known(language.or(main)), ..asked.request.clone() };
+            for window in self.cut(take, run, longest).await? {
+                let request = if windows.is_empty() { request.clone() } else { request.later() };
+                windows.push((window, request));
+            }
+        }
+        let windows = self.all(take, windows).await?;
+        let windows = self.without_omissions(take, windows, asked).await?;
+        Ok(Heard { windows, language: main, languages })
+    }
+
+    async fn cut(
+        &self,
+        take: &Take,
+        timeline: Timeline,
+        longest: Duration,
+    ) -> Result<Vec<Window>, TranscribeError> {
+        let pcm = take.pcm.clone();
+        self.on_cpu(move || timeline.windows(&pcm, longest)).await
+    }
+
+    /// As many at once as a request may have, answered in their order.
+    async fn all(
+        &self,
+        take: &Take,
+        windows: Vec<(Window, Request)>,
+    ) -> Result<Vec<Listened>, TranscribeError> {
+        let heard: Vec<Vec<Listened>> = stream::iter(windows)
+            .map(|(window, request)| self.to_the_end(take, window, request))
             .buffered(self.windows_in_flight)
             .try_collect()
             .await?;
-        heard.windows.extend(rest.into_iter().flatten());
-        Ok(heard)
+        Ok(heard.into_iter().flatten().collect())
     }
 
     /// Where the language must be found, the first windows are heard one after the other until one of them has speech and
@@ -111,8 +162,15 @@ impl Transcriber {
         let mut heard = vec![first];
         while heard.len() <= MOST_REMAINDERS {
             let last = heard.last_mut().expect("there is a first one");
+            let sure = last.outcome.hypothesis.avg_logprob;
+            let left_open = last.outcome.hypothesis.cut_short;
             let Some(rest) = self.unsaid(take, last) else { break };
-            heard.push(self.window(take, rest, request.clone()).await?);
+            let mut rest = self.window(take, rest, request.clone()).await?;
+            let hypothesis = &mut rest.outcome.hypothesis;
+            if !left_open && hypothesis.avg_logprob < sure - MOST_LESS_SURE {
+                hypothesis.verdict = Verdict::NoSpeech;
+            }
+            heard.push(rest);
         }
         Ok(heard)
     }
@@ -137,7 +195,7 @@ impl Transcriber {
         let progress = end >= UNSAID;
         let behind = after(&listened.window, end + SLACK);
         let spoken = match (&take.speech, behind) {
-            (Some(speech), Some(behind)) => overlap(speech, &behind),
+            (Some(speech), Some(behind)) => overlap(speech, behind.pieces()),
             _ => 0,
         };
         if progress && (is_open || spoken >= samples_in(UNSAID)) {
@@ -158,8 +216,17 @@ fn after(window: &Window, time: Duration) -> Option<Window> {
     timeline.slice(samples_in(time)..timeline.len())
 }
 
-/// Samples of a window in which somebody speaks.
-fn overlap(speech: &[Range<usize>], window: &Window) -> usize {
+/// Samples of `pieces` in which somebody speaks.
+pub(super) fn overlap(speech: &[Range<usize>], pieces: &[Range<usize>]) -> usize {
     let common = |a: &Range<usize>, b: &Range<usize>| a.end.min(b.end).saturating_sub(a.start.max(b.start));
-    window.pieces().iter().map(|piece| speech.iter().map(|span| common(piece, span)).sum::<usize>()).sum()
+    let within = |piece: &Range<usize>| {
+        // Spans are in order: the first that reaches into the piece is found by halving.
+        let first = speech.partition_point(|span| span.end <= piece.start);
+        speech[first..]
+            .iter()
+            .take_while(|span| span.start < piece.end)
+            .map(|span| common(piece, span))
+            .sum::<usize>()
+    };
+    pieces.iter().map(within).sum()
 }

@@ -1,8 +1,12 @@
 //! Which language a take is in: its first windows are listened to until one of them is sure, or all of them together are.
+//! Where languages may change, every stretch between two pauses is.
+
+use std::time::Duration;
 
 use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::audio::Window;
+use crate::audio::{Timeline, Window};
 use crate::decoding::{Request, Stop};
 use crate::text::Token;
 
@@ -42,6 +46,17 @@ impl Transcriber {
         Ok(mean(&[vec![first], others].concat()))
     }
 
+    /// Of each stretch for itself.
+    pub(super) async fn detect_each(
+        &self,
+        take: &Take,
+        stretches: &[Window],
+        asked: &Asked,
+    ) -> Result<Vec<Languages>, TranscribeError> {
+        let detections = stretches.iter().cloned().map(|stretch| self.detect_in(take, stretch, asked));
+        stream::iter(detections).buffered(self.windows_in_flight).try_collect().await
+    }
+
     async fn detect_in(
         &self,
         take: &Take,
@@ -58,17 +73,50 @@ pub(super) fn is_sure(found: &Languages, asked: &Asked) -> bool {
 }
 
 fn mean(detections: &[Languages]) -> Languages {
-    let mut sums = Languages::new();
-    for (token, probability) in detections.iter().flatten() {
-        match sums.iter_mut().find(|(known, _)| known == token) {
-            Some((_, sum)) => *sum += probability,
-            None => sums.push((*token, *probability)),
+    weighted(detections.iter().map(|found| (1.0, found)))
+}
+
+/// How much of the time each language is spoken, the most spoken first.
+pub(super) fn shares<'a>(found: impl Iterator<Item = (Duration, &'a Languages)>) -> Languages {
+    weighted(found.map(|(duration, found)| (duration.as_secs_f32(), found)))
+}
+
+fn weighted<'a>(detections: impl Iterator<Item = (f32, &'a Languages)>) -> Languages {
+    let (mut sums, mut weights) = (Languages::new(), 0.0);
+    for (weight, found) in detections.filter(|(_, found)| !found.is_empty()) {
+        weights += weight;
+        for (token, probability) in found {
+            match sums.iter_mut().find(|(known, _)| known == token) {
+                Some((_, sum)) => *sum += probability * weight,
+                None => sums.push((*token, probability * weight)),
+            }
         }
     }
-    let count = detections.iter().filter(|found| !found.is_empty()).count().max(1) as f32;
-    sums.iter_mut().for_each(|(_, sum)| *sum /= count);
+    sums.iter_mut().for_each(|(_, sum)| *sum /= weights);
     sums.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     sums
+}
+
+/// Stretches one after the other in the same language, as one timeline each. A stretch that is not sure of its language is in
+/// that of the one before it, or of the first that is; `None`: none is.
+pub(super) fn runs(
+    stretches: Vec<Window>,
+    found: &[Languages],
+    threshold: f32,
+) -> Vec<(Option<Token>, Timeline)> {
+    let sure =
+        |found: &Languages| found.first().filter(|(_, share)| *share >= threshold).map(|(token, _)| *token);
+    let mut runs: Vec<(Option<Token>, Vec<Window>)> = Vec::new();
+    for (stretch, language) in stretches.into_iter().zip(found.iter().map(sure)) {
+        match runs.last_mut() {
+            Some((known, run)) if language.is_none() || known.is_none() || *known == language => {
+                *known = known.or(language);
+                run.push(stretch);
+            }
+            _ => runs.push((language, vec![stretch])),
+        }
+    }
+    runs.into_iter().map(|(language, run)| (language, Timeline::of_windows(&run))).collect()
 }
 
 #[cfg(test)]
@@ -81,5 +129,24 @@ mod tests {
         assert_eq!(found.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [1, 2]);
         assert!((found[0].1 - 0.65).abs() < 1e-6 && (found[1].1 - 0.35).abs() < 1e-6);
         assert!(mean(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_language_of_most_of_the_time_comes_first() {
+        let (short, long) = (vec![(1, 1.0)], vec![(2, 0.75), (1, 0.25)]);
+        let found = shares([(Duration::from_secs(1), &short), (Duration::from_secs(3), &long)].into_iter());
+        assert_eq!(found, [(2, 0.5625), (1, 0.4375)]);
+        assert!(shares(std::iter::once((Duration::ZERO, &Languages::new()))).is_empty());
+    }
+
+    #[test]
+    fn stretches_of_one_language_run_together_and_the_unsure_follow_their_neighbours() {
+        let stretches: Vec<Window> =
+            (0..6).filter_map(|at| Timeline::of(vec![at * 100..at * 100 + 80]).slice(0..80)).collect();
+        let sure = |token: Token| vec![(token, 0.9)];
+        let found = [vec![(2, 0.4)], sure(1), sure(1), sure(2), Vec::new(), sure(1)];
+        let runs = runs(stretches, &found, 0.5);
+        let told: Vec<_> = runs.iter().map(|(language, run)| (*language, run.pieces().len())).collect();
+        assert_eq!(told, [(Some(1), 3), (Some(2), 2), (Some(1), 1)]);
     }
 }

@@ -162,6 +162,8 @@ pub struct Speech {
     pub min_silence: Duration,
     /// Kept before and after each stretch of speech.
     pub padding: Duration,
+    /// Noise and tones that stay the same for a second may be speech too.
+    pub keep_steady: bool,
 }
 
 impl Default for Speech {
@@ -172,6 +174,7 @@ impl Default for Speech {
             shortest: Duration::from_millis(100),
             min_silence: Duration::from_millis(1000),
             padding: Duration::from_millis(400),
+            keep_steady: false,
         }
     }
 }

@@ -159,16 +159,22 @@ impl Figures {
             }
             marked
         };
-        let mut truth: Vec<Range<usize>> = Vec::new();
-        for word in words {
-            match truth.last_mut() {
-                Some(last) if word.start < last.end + samples_in(how.min_silence) => last.end = word.end,
-                _ => truth.push(word.clone()),
+        let bridged = |ranges: &[Range<usize>]| {
+            let mut bridged: Vec<Range<usize>> = Vec::new();
+            for range in ranges {
+                match bridged.last_mut() {
+                    Some(last) if range.start < last.end + samples_in(how.min_silence) => {
+                        last.end = range.end
+                    }
+                    _ => bridged.push(range.clone()),
+                }
             }
-        }
+            bridged
+        };
+        let (truth, spans) = (bridged(words), bridged(spans));
         let padding = samples_in(how.padding);
         let (said, near) = (marked(&truth, 0), marked(&truth, padding));
-        let (heard, kept) = (marked(spans, 0), marked(spans, padding));
+        let (heard, kept) = (marked(&spans, 0), marked(&spans, padding));
         for word in words {
             let frames = &kept[word.start / FRAME..(word.end / FRAME).min(kept.len())];
             let inside = frames.iter().filter(|kept| **kept).count();

@@ -26,7 +26,8 @@ fn talk(told: &[Told], seconds: usize, hiss: f32, dice: &mut Dice) -> (Pcm, Vec<
     (Pcm::from_16k_mono(samples), words)
 }
 
-/// The edges of the windows, and those of them that lie more than 10 ms inside a word.
+/// The edges of the windows, and those of them that lie more than 30 ms inside a word: its last sound
+/// fades away in the hiss before the synthesiser calls it over.
 fn edges(timeline: &Timeline, pcm: &Pcm, longest: u64, words: &[Range<usize>]) -> (usize, Vec<usize>) {
     let windows = timeline.windows(pcm, Duration::from_secs(longest));
     let ends: Vec<usize> = windows[..windows.len() - 1]
@@ -34,7 +35,7 @@ fn edges(timeline: &Timeline, pcm: &Pcm, longest: u64, words: &[Range<usize>]) -
         .flat_map(|window| window.pieces().last())
         .map(|piece| piece.end)
         .collect();
-    let within = |end: &&usize| words.iter().any(|word| word.start + 160 < **end && **end + 160 < word.end);
+    let within = |end: &&usize| words.iter().any(|word| word.start + 480 < **end && **end + 480 < word.end);
     (ends.len(), ends.iter().filter(within).copied().collect())
 }
 

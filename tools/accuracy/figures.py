@@ -1,11 +1,12 @@
 """Answers of one program in; its figures against the truth out, as plain numbers for the tables."""
 
 import score
+import sentences
 
 
 def of(truth: list[dict], answers: dict) -> dict:
     """All figures that the answers allow; a part whose recordings were not heard is left out."""
-    parts = {"singles": singles, "translations": translations, "longs": longs, "quiet": quiet, "call": call, "cuts": cuts}
+    parts = {"singles": singles, "translations": translations, "longs": longs, "quiet": quiet, "call": call, "cuts": cuts, "alone": alone}
     return {name: found for name, part in parts.items() if (found := part(truth, answers))}
 
 
@@ -80,6 +81,13 @@ def language_at(answer: dict, sentence: dict) -> str | None:
     """Of the segment that shares most time with the sentence; the file's where segments name none."""
     best = max(answer["segments"], key=lambda s: min(s["end"], sentence["end"]) - max(s["start"], sentence["start"]), default=None)
     return (best or {}).get("language") or answer["language"]
+
+
+def alone(truth: list[dict], answers: dict) -> dict:
+    words = {}
+    for clip, answer in heard(sentences.entries(truth), answers, "alone"):
+        words.setdefault(clip["language"], score.Words()).add(score.plain(clip["text"]), score.plain(answer["text"]))
+    return {name: counted(one) for name, one in words.items()}
 
 
 def quiet(truth: list[dict], answers: dict) -> dict:

@@ -10,6 +10,7 @@ from pathlib import Path
 HOUSE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(HOUSE / "tools/smoke"))
 
+import sentences  # noqa: E402
 from server import Server  # noqa: E402
 
 WORDS = "timestamp_granularities"
@@ -22,12 +23,15 @@ ROWS = {
     "verbatim, multilingual": (["long"], {"multilingual": "true"}),
     "verbatim, windows of 8 s": (["cuts"], {"chunk_length": "8"}),
     "verbatim, channels apart": (["call"], {"channels": "split"}),
+    "verbatim, sentences alone": (["alone"], {}),
 }
 
 
 def hear(command: list[str], corpus: Path, rows: list[str], kinds: list[str], model: str) -> dict:
     """Row -> {"options", "refused", "answers"}; a field that the server does not offer is named in `refused`, and left out."""
     truth = json.loads((corpus / "truth.json").read_text(encoding="utf-8"))
+    if "alone" in kinds and any("alone" in ROWS[row][0] for row in rows):
+        truth += sentences.alone(truth, corpus)
     out = {}
     os.environ.setdefault("VERBATIM_SERVER__REQUEST_TIMEOUT_SECONDS", "7200")
     with Server(command, "--model", model) as server:

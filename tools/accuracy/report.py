@@ -90,6 +90,8 @@ def compared(found: dict) -> str:
         if "singles" in one and "longs" in one:
             pairs = [(lang, one["singles"]["words"].get(f"{lang}, {SIDES[0]}"), one["longs"]["words"].get(lang)) for lang in LANGUAGES]
             lines.append(f"- {name}: " + ", ".join(f"{lang} {percent(short)} → {percent(whole)}" for lang, short, whole in pairs if short and whole))
+        if "alone" in one:
+            lines.append(f"- {name}, the same sentences: " + ", ".join(f"{lang} {percent(words)}" for lang, words in one["alone"].items()))
     return "\n".join(lines)
 
 
@@ -122,7 +124,7 @@ Two files a language and two that change the language from sentence to sentence;
 or beeps between sentences, light noise under a quarter of them.
 
 {longs}
-Single sentences of training voices → ten minutes:
+Single sentences of training voices → ten minutes, and the sentences of the ten minutes each as a file of its own, noise and all:
 
 {compared}
 
@@ -174,7 +176,7 @@ def main() -> None:
     parser.add_argument("--document", type=Path, default=HOUSE / "docs/accuracy.md")
     parser.add_argument("--model", default=str(HOUSE / "models/demo"))
     parser.add_argument("--rows", nargs="*", choices=[*ours.ROWS], default=[*ours.ROWS])
-    parser.add_argument("--kinds", nargs="*", default=["single", "long", "quiet", "cuts", "call"])
+    parser.add_argument("--kinds", nargs="*", default=["single", "long", "quiet", "cuts", "call", "alone"])
     parser.add_argument("--kept", action="store_true", help="score OUT/ours.json again instead of asking a server")
     parser.add_argument("command", nargs="*", help="how verbatim is started")
     given = parser.parse_args()

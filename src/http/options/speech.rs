@@ -56,6 +56,15 @@ pub const FIELDS: &[Field] = &[
         take: padding,
     },
     Field {
+        names: &["keep_steady", "vad_keep_steady"],
+        kind: Kind::Flag,
+        help: "Noise and tones that stay the same for a second are transcribed where they sound like speech [default: false]",
+        take: |draft, given| {
+            draft.wanted.options.speech.keep_steady = given.flag()?;
+            Ok(())
+        },
+    },
+    Field {
         names: &["vad_parameters"],
         kind: Kind::Text("JSON"),
         help: "An object with Silero's names: threshold, min_speech_duration_ms, min_silence_duration_ms, speech_pad_ms, \

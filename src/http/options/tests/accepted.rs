@@ -234,6 +234,9 @@ fn speech_and_channels() {
         ],
         |options| options.speech.padding = millis(30_000),
     );
+    each_means(&[("keep_steady", "true"), ("vad_keep_steady", "1")], |options| {
+        options.speech.keep_steady = true;
+    });
     each_means(&[("vad_parameters", r#"{"max_speech_duration_s": 15}"#)], |options| {
         options.long_form = LongForm::Independent { longest: millis(15_000) };
     });
