@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy load faults deny
 
 help:
 	@echo "make fmt        format the code"
@@ -13,6 +13,8 @@ help:
 	@echo "make run        serve the model MODEL (demo) on port 8080"
 	@echo "make smoke      start the release build and send it real audio in every format (needs ffmpeg)"
 	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
+	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
+	@echo "make faults     every fault of the device on a real server (builds with the feature faults)"
 	@echo "make image      both container images"
 	@echo "make gpu-build  the CUDA binary and its test suite (needs nvcc)"
 	@echo "make gpu-suite  parity with the CPU, batch 1 against batch N (needs an NVIDIA GPU)"
@@ -47,6 +49,14 @@ accuracy:
 	"$$python" tools/accuracy/corpus.py target/accuracy/corpus; \
 	"$$python" tools/accuracy/peers.py --corpus target/accuracy/corpus --out target/accuracy/peers; \
 	"$$python" tools/accuracy/report.py --corpus target/accuracy/corpus --out target/accuracy "$$target/release/verbatim"
+
+load:
+	$(CARGO) build --release
+	python3 deploy/load/load.py --output target/load.json "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
+
+faults:
+	$(CARGO) build --features faults
+	python3 deploy/load/faults.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/debug/verbatim"
 
 image:
 	docker build --target cpu --tag verbatim:cpu .

@@ -87,9 +87,10 @@ impl Config {
             ("server.max_requests", self.server.max_requests),
             ("server.max_connections", self.server.max_connections),
             ("server.max_body_bytes", self.server.max_body_bytes as usize),
+            ("server.max_uploads_bytes", self.server.max_uploads_bytes as usize),
+            ("server.max_queue_audio_seconds", self.server.max_queue_audio_seconds as usize),
             ("transcriber.windows_in_flight", self.transcriber.windows_in_flight),
             ("engine.queue_windows", self.engine.queue_windows),
-            ("engine.encode_batch", self.engine.encode_batch),
             ("audio.max_duration_seconds", self.audio.max_duration_seconds as usize),
             ("audio.max_decoded_bytes", self.audio.max_decoded_bytes),
             ("audio.max_channels", self.audio.max_channels),
@@ -177,8 +178,8 @@ mod tests {
         assert!(error.contains("model.slots") && error.contains(".toml"), "{error}");
         let error = load("", &[("VERBATIM_MODEL__SLOTS", "many")], &Overrides::default()).unwrap_err();
         assert!(error.contains("model.slots") && error.contains("VERBATIM_MODEL__SLOTS"), "{error}");
-        let error = load("[engine]\nencode_batch = 0", &[], &Overrides::default()).unwrap_err();
-        assert!(error.contains("engine.encode_batch"), "{error}");
+        let error = load("[engine]\nqueue_windows = 0", &[], &Overrides::default()).unwrap_err();
+        assert!(error.contains("engine.queue_windows"), "{error}");
         let error = load("model = 3", &[], &Overrides::default()).unwrap_err();
         assert!(error.contains("model"), "{error}");
         let error = load("[model", &[], &Overrides::default()).unwrap_err();

@@ -1,6 +1,7 @@
 //! The use case, top to bottom: the bytes of an upload in, a `Transcript` out. Read this first.
 
 mod account;
+mod ahead;
 mod asked;
 mod independent;
 mod language;
@@ -9,6 +10,7 @@ mod sequential;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,13 +18,17 @@ use futures::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use self::account::Account;
+use self::ahead::{Ahead, Share};
 use self::asked::Asked;
 use crate::audio::{self, AudioError, LogMel, MelFilters, Pcm, Timeline, Window};
 use crate::decoding::{Request, Rules, Sequence, Spoken};
-use crate::engine::{Engine, EngineError, Load, Outcome};
+use crate::engine::{Class, Engine, EngineError, Load, Outcome, Ticket};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer};
 use crate::transcript::{Channels, Incomplete, LongForm, Options, Transcript};
+
+/// Uploads up to this size are decoded ahead of larger ones: half a minute as a WAV file of 16 kHz, five as an MP3.
+const SMALL: usize = 1 << 20;
 
 /// What the operator may set (`[transcriber]`).
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -33,12 +39,23 @@ pub struct Settings {
     /// Windows of one request that may be on their way to or in the engine at once. A long file leaves room for
     /// others by this.
     pub windows_in_flight: usize,
+    /// Recordings with no more speech than this, in seconds, are interactive: they go ahead of longer ones.
+    pub interactive_seconds: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { cpu_tasks: 0, windows_in_flight: 16 }
+        Settings { cpu_tasks: 0, windows_in_flight: 16, interactive_seconds: 30 }
     }
+}
+
+/// What a caller may say of a request beside what is to be heard and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// From then on nobody wants the answer.
+    pub deadline: Option<Instant>,
+    /// However short it is, others go first.
+    pub is_patient: bool,
 }
 
 /// Everything between the wire and the device; one for the process, shared by all requests.
@@ -49,8 +66,18 @@ pub struct Transcriber {
     mel: Arc<MelFilters>,
     model: ModelInfo,
     limits: audio::Limits,
-    cpu: Arc<Semaphore>,
+    cpu: Cpu,
     windows_in_flight: usize,
+    interactive: Duration,
+    ahead: Arc<Ahead>,
+    requests: AtomicU64,
+}
+
+/// Room for work on the CPU, by class, so that what is short does not wait until a hundred long recordings are decoded.
+#[derive(Debug)]
+struct Cpu {
+    interactive: Arc<Semaphore>,
+    batch: Arc<Semaphore>,
 }
 
 /// The loaded model as the transcriber needs it: its rules with its words, and its facts, not its weights.
@@ -70,8 +97,14 @@ impl Transcriber {
             mel: Arc::new(MelFilters::new(voice.model.n_mels)),
             model: voice.model,
             limits,
-            cpu: Arc::new(Semaphore::new(cpu_tasks)),
+            cpu: Cpu {
+                interactive: Arc::new(Semaphore::new(cpu_tasks)),
+                batch: Arc::new(Semaphore::new(cpu_tasks)),
+            },
             windows_in_flight: settings.windows_in_flight.max(1),
+            interactive: Duration::from_secs(settings.interactive_seconds),
+            ahead: Arc::default(),
+            requests: AtomicU64::new(0),
         }
     }
 
@@ -80,17 +113,28 @@ impl Transcriber {
     }
 
     pub fn load(&self) -> Load {
-        self.engine.load()
+        Load { audio_seconds_ahead: self.ahead.audio().as_secs_f64(), ..self.engine.load() }
     }
 
     pub async fn transcribe(&self, upload: Bytes, options: &Options) -> Result<Transcript, TranscribeError> {
+        self.transcribe_on(upload, options, Terms::default()).await
+    }
+
+    pub async fn transcribe_on(
+        &self,
+        upload: Bytes,
+        options: &Options,
+        terms: Terms,
+    ) -> Result<Transcript, TranscribeError> {
         let started = Instant::now();
         let asked = self.asked(options)?;
-        let opened = self.open(upload, options).await?;
+        let mut opened = self.open(upload, options, terms).await?;
+        self.ahead.enter(&mut opened.takes);
         let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &asked))).await?;
 
+        let class = opened.class();
         let account = Account { rules: self.rules.clone(), model: self.model.clone(), asked };
-        let mut transcript = self.on_cpu(move || account.transcript(&opened, &heard)).await?;
+        let mut transcript = self.on_cpu(class, move || account.transcript(&opened, &heard)).await?;
         transcript.receipt.timing.total = started.elapsed();
         Ok(transcript)
     }
@@ -102,16 +146,22 @@ impl Transcriber {
         let timeline = Timeline::whole(&pcm);
         let language = Spoken::Known(self.rules.specials().languages.first().map(|(_, token)| *token));
         let Some(window) = timeline.slice(0..audio::SAMPLE_RATE) else { return Ok(started.elapsed()) };
-        let take = Take { channel: None, pcm, speech: None, timeline };
+        let take =
+            Take { channel: None, pcm, speech: None, timeline, ticket: Ticket::default(), ahead: None };
         self.window(&take, window, Request { language, ..self.asked(&Options::default())?.request }).await?;
         Ok(started.elapsed())
     }
 
     /// The upload as audio, and where in it somebody speaks.
-    async fn open(&self, upload: Bytes, options: &Options) -> Result<Opened, TranscribeError> {
+    async fn open(&self, upload: Bytes, options: &Options, terms: Terms) -> Result<Opened, TranscribeError> {
         let limits = self.limits.clone();
+        let request = self.requests.fetch_add(1, Relaxed);
+        let interactive = if terms.is_patient { Duration::ZERO } else { self.interactive };
+        // How long it is can only be told once it is decoded; how long that takes, from its size.
+        let class =
+            if upload.len() <= SMALL && !terms.is_patient { Class::Interactive } else { Class::Batch };
         let (channels, how) = (options.channels, options.speech.clone());
-        self.on_cpu(move || {
+        self.on_cpu(class, move || {
             let started = Instant::now();
             let decoded = audio::decode_channels(upload, &limits, channels)?;
             let decode_time = started.elapsed();
@@ -123,9 +173,14 @@ impl Transcriber {
                     None => Timeline::whole(&pcm),
                 };
                 let channel = (channels == Channels::Split).then_some(index);
-                Take { channel, pcm: Arc::new(pcm), speech, timeline }
+                let ticket = Ticket { request, class: Class::Batch, deadline: terms.deadline };
+                Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ahead: None }
             };
-            let takes: Vec<Take> = decoded.channels.into_iter().enumerate().map(take).collect();
+            let mut takes: Vec<Take> = decoded.channels.into_iter().enumerate().map(take).collect();
+            let spoken: usize = takes.iter().map(|take| take.timeline.len()).sum();
+            if audio::duration_of(spoken) <= interactive {
+                takes.iter_mut().for_each(|take| take.ticket.class = Class::Interactive);
+            }
             let vad_time = started.elapsed();
             Ok(Opened { takes, incomplete: decoded.incomplete, decode_time, vad_time })
         })
@@ -148,34 +203,43 @@ impl Transcriber {
     ) -> Result<Listened, TranscribeError> {
         let (filters, pcm, cut) = (self.mel.clone(), take.pcm.clone(), window.clone());
         let mel = move || filters.log_mel(&cut.samples(&pcm));
-        self.window_of(window, mel, request).await
+        self.window_of(take, window, mel, request).await
     }
 
     /// The same with a log-mel of another making.
     async fn window_of(
         &self,
+        take: &Take,
         window: Window,
         mel: impl FnOnce() -> LogMel + Send + 'static,
         request: Request,
     ) -> Result<Listened, TranscribeError> {
+        // A place first: a log-mel that waits takes a megabyte.
+        let place = self.engine.place(take.ticket).await?;
         let (mel, mel_time) = self
-            .on_cpu(move || {
+            .on_cpu(take.ticket.class, move || {
                 let started = Instant::now();
                 (mel(), started.elapsed())
             })
             .await?;
         let sequence = Sequence::new(self.rules.clone(), request, Arc::new(mel), window.duration());
-        let outcome = self.engine.submit(sequence).await?;
+        let outcome = place.submit(sequence).await?;
+        take.done(window.duration());
         Ok(Listened { window, mel_time, outcome })
     }
 
-    /// CPU-bound work, at most `cpu_tasks` at once, never on the threads that serve sockets.
+    /// CPU-bound work, at most `cpu_tasks` of a class at once, never on the threads that serve sockets.
     async fn on_cpu<R: Send + 'static>(
         &self,
+        class: Class,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, TranscribeError> {
         let internal = |error: &dyn std::fmt::Display| TranscribeError::Internal(error.to_string());
-        let permit = self.cpu.clone().acquire_owned().await.map_err(|error| internal(&error))?;
+        let cpu = match class {
+            Class::Interactive => &self.cpu.interactive,
+            Class::Batch => &self.cpu.batch,
+        };
+        let permit = cpu.clone().acquire_owned().await.map_err(|error| internal(&error))?;
         let task = tokio::task::spawn_blocking(move || {
             // Held by the work, not by the caller: work of a caller that left still takes its core to the end.
             let _permit = permit;
@@ -198,6 +262,12 @@ struct Opened {
     vad_time: Duration,
 }
 
+impl Opened {
+    fn class(&self) -> Class {
+        self.takes.first().map_or(Class::Batch, |take| take.ticket.class)
+    }
+}
+
 /// One channel, or all of them mixed, and what of it is transcribed.
 #[derive(Debug)]
 struct Take {
@@ -207,6 +277,18 @@ struct Take {
     /// Where somebody speaks, in samples of the file; `None`: nobody looked.
     speech: Option<Vec<Range<usize>>>,
     timeline: Timeline,
+    ticket: Ticket,
+    /// What of it is still to be heard, for all to see; `None`: nobody looks.
+    ahead: Option<Share>,
+}
+
+impl Take {
+    /// So much of it has been heard. What is heard again counts once.
+    fn done(&self, audio: Duration) {
+        if let Some(ahead) = &self.ahead {
+            ahead.done(audio);
+        }
+    }
 }
 
 /// All of a take through the engine.

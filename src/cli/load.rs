@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::decoding::Rules;
 use crate::engine::{Engine, Worker};
+use crate::model::Model;
 use crate::model::files::ModelFiles;
 use crate::model::whisper::{LoadError, LoadOptions, Whisper};
 use crate::text::Tokenizer;
@@ -13,6 +14,11 @@ use crate::transcriber::{Transcriber, Voice};
 
 use super::progress::Download;
 use super::{Exit, Failure};
+
+/// Windows encoded together where `engine.encode_batch` does not say: on a CPU a batch costs as much as its windows one by one,
+/// and whoever comes in between waits for it.
+const CPU_ENCODE_BATCH: usize = 2;
+const GPU_ENCODE_BATCH: usize = 8;
 
 /// A model that is ready to work, and the thread that works it.
 pub struct Loaded {
@@ -43,10 +49,26 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
              --model openai/whisper-large-v3-turbo fetches a real one"
         );
     }
-    let (engine, worker) = Engine::start(Box::new(whisper), config.engine.clone());
+    let mut engine = config.engine.clone();
+    if engine.encode_batch == 0 {
+        engine.encode_batch = if model.device == "cpu" { CPU_ENCODE_BATCH } else { GPU_ENCODE_BATCH };
+    }
+    let (engine, worker) = Engine::start(rehearsed(Box::new(whisper))?, engine);
     let voice = Voice { rules, model };
     let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);
     Ok(Loaded { transcriber, worker })
+}
+
+#[cfg(feature = "faults")]
+fn rehearsed(model: Box<dyn Model>) -> Result<Box<dyn Model>, Failure> {
+    use crate::model::faults::{VARIABLE, wrap};
+    let plan = std::env::var(VARIABLE).unwrap_or_default();
+    wrap(model, &plan).map_err(|error| Failure::settings(anyhow::anyhow!("{VARIABLE}: {error}")))
+}
+
+#[cfg(not(feature = "faults"))]
+fn rehearsed(model: Box<dyn Model>) -> Result<Box<dyn Model>, Failure> {
+    Ok(model)
 }
 
 fn locate(config: &Config) -> Result<ModelFiles, Failure> {

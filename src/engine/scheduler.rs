@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::queue::Class;
 use crate::audio::LogMel;
 use crate::decoding::{Hypothesis, Seat, Sequence, Work};
 use crate::model::{AlignRow, Alignment, Capacity, Fork, Lane, Sample, Slot, Step};
@@ -23,11 +24,14 @@ pub struct Scheduler<T> {
     /// By lane: whether it is free.
     free: Vec<bool>,
     encode_batch: usize,
+    /// Slots that the class of long recordings leaves free.
+    reserved: usize,
 }
 
 #[derive(Debug)]
 struct Tenant<T> {
     sequence: Sequence,
+    class: Class,
     owner: T,
     lanes: Vec<Lane>,
 }
@@ -39,17 +43,30 @@ impl<T> Tenant<T> {
 }
 
 impl<T> Scheduler<T> {
-    pub fn new(capacity: Capacity, encode_batch: usize) -> Self {
+    /// `interactive_slots`: kept for the interactive alone, as far as one is left for the others.
+    pub fn new(capacity: Capacity, encode_batch: usize, interactive_slots: usize) -> Self {
         Scheduler {
             slots: (0..capacity.slots).map(|_| None).collect(),
             free: vec![true; capacity.lanes],
             encode_batch: encode_batch.max(1),
+            reserved: interactive_slots.min(capacity.slots.saturating_sub(1)),
         }
     }
 
-    /// Whether a sequence that needs so many lanes can be admitted now.
-    pub fn has_room(&self, width: usize) -> bool {
-        self.slots.iter().any(Option::is_none) && self.free.iter().filter(|free| **free).count() >= width
+    /// Windows that are encoded together from now on at most.
+    pub fn limit_encode(&mut self, most: usize) {
+        self.encode_batch = most.max(1);
+    }
+
+    /// Whether a slot is free for a window of this class.
+    pub fn has_slot(&self, class: Class) -> bool {
+        let kept = if class == Class::Interactive { 0 } else { self.reserved };
+        self.slots.len() - self.busy() > kept
+    }
+
+    /// Whether so many lanes are free.
+    pub fn has_lanes(&self, width: usize) -> bool {
+        self.free.iter().filter(|free| **free).count() >= width
     }
 
     pub fn is_empty(&self) -> bool {
@@ -62,24 +79,34 @@ impl<T> Scheduler<T> {
 
     /// Gives the sequence the lowest free slot and lanes, so that busy ones stay together; hands its owner back where there
     /// is no room.
-    pub fn admit(&mut self, sequence: Sequence, owner: T) -> Result<Slot, T> {
+    pub fn admit(&mut self, sequence: Sequence, class: Class, owner: T) -> Result<Slot, T> {
         let width = sequence.width();
         let slot = self.slots.iter().position(Option::is_none);
-        let Some(index) = slot.filter(|_| self.has_room(width)) else { return Err(owner) };
+        let Some(index) = slot.filter(|_| self.has_slot(class) && self.has_lanes(width)) else {
+            return Err(owner);
+        };
         let free = self.free.iter().enumerate().filter(|(_, free)| **free);
         let lanes: Vec<Lane> = free.map(|(lane, _)| Lane(lane)).take(width).collect();
         lanes.iter().for_each(|lane| self.free[lane.0] = false);
-        self.slots[index] = Some(Tenant { sequence, owner, lanes });
+        self.slots[index] = Some(Tenant { sequence, class, owner, lanes });
         Ok(Slot(index))
     }
 
     /// New windows are encoded first, so that they join the very next step; finished texts are aligned before that, so that
-    /// their slots are free again.
+    /// their slots are free again. Interactive windows do not wait until others are encoded or aligned with them.
     pub fn plan(&self) -> Plan {
+        match self.plan_of(|class| class == Class::Interactive) {
+            urgent @ (Plan::Encode(_) | Plan::Align(_)) => urgent,
+            Plan::Step(..) | Plan::Idle => self.plan_of(|_| true),
+        }
+    }
+
+    fn plan_of(&self, among: impl Fn(Class) -> bool) -> Plan {
         let (mut encode, mut align) = (Vec::new(), Vec::new());
         let (mut forks, mut steps) = (Vec::new(), Vec::new());
         for (index, tenant) in self.slots.iter().enumerate() {
-            match tenant.as_ref().map(|tenant| tenant.next(Slot(index))) {
+            let tenant = tenant.as_ref().filter(|tenant| among(tenant.class));
+            match tenant.map(|tenant| tenant.next(Slot(index))) {
                 Some(Work::Encode(mel)) if encode.len() < self.encode_batch => {
                     encode.push((Slot(index), mel))
                 }
@@ -171,7 +198,7 @@ mod tests {
     }
 
     fn scheduler<T>(slots: usize, encode_batch: usize) -> Scheduler<T> {
-        Scheduler::new(Capacity { slots, lanes: slots + 2 }, encode_batch)
+        Scheduler::new(Capacity { slots, lanes: slots + 2 }, encode_batch, 0)
     }
 
     fn sample(token: u32) -> Sample {
@@ -204,10 +231,10 @@ mod tests {
     fn windows_are_encoded_a_batch_at_a_time_and_then_step_together() {
         let mut scheduler = scheduler(3, 2);
         for owner in 0..3 {
-            scheduler.admit(sequence(), owner).unwrap();
+            scheduler.admit(sequence(), Class::Batch, owner).unwrap();
         }
-        assert!(!scheduler.has_room(1));
-        assert!(scheduler.admit(sequence(), 3).is_err());
+        assert!(!scheduler.has_slot(Class::Batch));
+        assert!(scheduler.admit(sequence(), Class::Batch, 3).is_err());
         let first = scheduler.plan();
         assert!(matches!(first, Plan::Encode(_)));
         assert_eq!(slots(&first), [0, 1]);
@@ -220,14 +247,14 @@ mod tests {
     #[test]
     fn a_finished_rows_slot_is_refilled_while_the_others_go_on() {
         let mut scheduler = scheduler(2, 2);
-        scheduler.admit(sequence(), "a").unwrap();
-        scheduler.admit(sequence(), "b").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "a").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "b").unwrap();
         encode_all(&mut scheduler);
         assert!(scheduler.sampled(Slot(0), &[sample(111)]).is_none());
         assert!(scheduler.sampled(Slot(1), &[sample(111)]).is_none());
         let (hypothesis, owner) = scheduler.sampled(Slot(0), &[sample(END)]).unwrap();
         assert_eq!((hypothesis.tokens.as_slice(), owner), (&[111][..], "a"));
-        assert_eq!(scheduler.admit(sequence(), "c").unwrap(), Slot(0));
+        assert_eq!(scheduler.admit(sequence(), Class::Batch, "c").unwrap(), Slot(0));
         assert_eq!(slots(&scheduler.plan()), [0]);
         encode_all(&mut scheduler);
         let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
@@ -238,10 +265,10 @@ mod tests {
     #[test]
     fn a_slot_whose_owner_left_is_free_at_once() {
         let mut scheduler = scheduler(2, 2);
-        scheduler.admit(sequence(), "gone").unwrap();
-        scheduler.admit(sequence(), "waits").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "gone").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "waits").unwrap();
         assert_eq!(scheduler.release_if(|owner| *owner == "gone"), ["gone"]);
-        assert_eq!((scheduler.busy(), scheduler.has_room(1)), (1, true));
+        assert_eq!((scheduler.busy(), scheduler.has_slot(Class::Batch)), (1, true));
         encode_all(&mut scheduler);
         assert_eq!(slots(&scheduler.plan()), [1]);
     }
@@ -249,17 +276,17 @@ mod tests {
     #[test]
     fn a_wide_window_takes_its_lanes_and_gives_them_back() {
         let mut scheduler = scheduler(3, 3);
-        scheduler.admit(wide(3), "wide").unwrap();
-        scheduler.admit(sequence(), "narrow").unwrap();
+        scheduler.admit(wide(3), Class::Batch, "wide").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "narrow").unwrap();
         // Five lanes, four taken: a slot is free, but not for two beams.
-        assert!(scheduler.has_room(1) && !scheduler.has_room(2));
-        assert_eq!(scheduler.admit(wide(2), "waits"), Err("waits"));
+        assert!(scheduler.has_lanes(1) && !scheduler.has_lanes(2));
+        assert_eq!(scheduler.admit(wide(2), Class::Batch, "waits"), Err("waits"));
         encode_all(&mut scheduler);
         let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
         assert_eq!(steps.iter().map(|step| step.lane.0).collect::<Vec<_>>(), [0, 3]);
         scheduler.release(Slot(0)).unwrap();
-        assert!(scheduler.has_room(4));
-        assert_eq!(scheduler.admit(wide(4), "wider").unwrap(), Slot(0));
+        assert!(scheduler.has_lanes(4));
+        assert_eq!(scheduler.admit(wide(4), Class::Batch, "wider").unwrap(), Slot(0));
         encode_all(&mut scheduler);
         let Plan::Step(_, steps) = scheduler.plan() else { panic!("a step was expected") };
         // The lanes need not lie side by side.
@@ -269,8 +296,8 @@ mod tests {
     #[test]
     fn the_rows_of_a_search_are_planned_side_by_side_and_answered_together() {
         let mut scheduler = scheduler(2, 2);
-        scheduler.admit(wide(2), "wide").unwrap();
-        scheduler.admit(sequence(), "narrow").unwrap();
+        scheduler.admit(wide(2), Class::Batch, "wide").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "narrow").unwrap();
         encode_all(&mut scheduler);
         let choices = [111, 112, 113].map(|token| Choice { token, logprob: -1.0 }).to_vec();
         assert!(scheduler.sampled(Slot(0), &[Sample { choices, probe: None }]).is_none());
@@ -278,5 +305,23 @@ mod tests {
         let Plan::Step(forks, steps) = scheduler.plan() else { panic!("a step was expected") };
         assert_eq!(forks, [Fork { from: Lane(0), to: Lane(1), positions: 3 }]);
         assert_eq!(steps.iter().map(|step| step.slot.0).collect::<Vec<_>>(), [0, 0, 1]);
+    }
+
+    #[test]
+    fn the_interactive_have_a_slot_of_their_own_and_are_encoded_and_aligned_first() {
+        let mut scheduler: Scheduler<&str> = Scheduler::new(Capacity { slots: 3, lanes: 5 }, 3, 1);
+        scheduler.admit(sequence(), Class::Batch, "long").unwrap();
+        scheduler.admit(sequence(), Class::Batch, "longer").unwrap();
+        assert!(!scheduler.has_slot(Class::Batch) && scheduler.has_slot(Class::Interactive));
+        assert_eq!(scheduler.admit(sequence(), Class::Batch, "waits"), Err("waits"));
+        scheduler.admit(sequence(), Class::Interactive, "short").unwrap();
+        assert_eq!(slots(&scheduler.plan()), [2]);
+        scheduler.encoded(Slot(2));
+        // The others are encoded before any step is made, or the batch would be half empty.
+        assert_eq!(slots(&scheduler.plan()), [0, 1]);
+        encode_all(&mut scheduler);
+        assert_eq!(slots(&scheduler.plan()), [0, 1, 2]);
+        // One slot is nobody's alone.
+        assert!(Scheduler::<()>::new(Capacity { slots: 1, lanes: 1 }, 1, 1).has_slot(Class::Batch));
     }
 }

@@ -86,6 +86,7 @@ impl Stats {
             slots: self.slots,
             slots_busy: self.slots_busy.load(Relaxed),
             queued_windows: self.queued.load(Relaxed),
+            audio_seconds_ahead: 0.0,
             windows_done: self.windows.load(Relaxed),
             audio_seconds_done: self.audio_ms.load(Relaxed) as f64 / 1e3,
             busy_seconds: self.busy_us.load(Relaxed) as f64 / 1e6,

@@ -36,8 +36,8 @@ impl Limits {
     }
 }
 
-/// Refuses what the headers alone show to be refused, before a byte of the body is read.
-pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), ApiError> {
+/// Refuses what the headers alone show to be refused, before a byte of the body is read. Gives the length that they announce.
+pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<Option<u64>, ApiError> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
     if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity") && !encoding.is_empty()) {
         // Unpacking would let a small upload become a large one, and audio is compressed already.
@@ -48,7 +48,7 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<(), ApiErro
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match length {
         Some(length) if length > limits.max_bytes => Err(ApiError::BodyTooLarge { limit: limits.max_bytes }),
-        _ => Ok(()),
+        length => Ok(length),
     }
 }
 
@@ -218,9 +218,9 @@ mod tests {
             headers.insert(name, value.parse().unwrap());
             check_headers(&headers, &limits()).map_err(|error| error.status().as_u16())
         };
-        assert_eq!(check(header::CONTENT_LENGTH, "100"), Ok(()));
+        assert_eq!(check(header::CONTENT_LENGTH, "100"), Ok(Some(100)));
         assert_eq!(check(header::CONTENT_LENGTH, "101"), Err(413));
-        assert_eq!(check(header::CONTENT_ENCODING, "identity"), Ok(()));
+        assert_eq!(check(header::CONTENT_ENCODING, "identity"), Ok(None));
         assert_eq!(check(header::CONTENT_ENCODING, "gzip"), Err(415));
     }
 }

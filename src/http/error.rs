@@ -32,8 +32,9 @@ pub enum ApiError {
     NotFound(String),
     #[error("this route does not answer {0}")]
     MethodNotAllowed(String),
-    #[error("all {max_requests} places are taken (server.max_requests); try again in {retry_after} s")]
-    Busy { max_requests: usize, retry_after: u64 },
+    /// `full`: what there is no more room for, and the setting that says how much there is.
+    #[error("{full}; try again in {retry_after} s")]
+    Busy { full: String, retry_after: u64 },
     #[error("the server is not ready: {0}")]
     NotReady(String),
     #[error("the transcription took longer than {seconds} s (limit set by server.request_timeout_seconds)")]
@@ -171,8 +172,15 @@ impl ApiError {
                 }
             },
             Self::Transcribe(TranscribeError::Engine(error)) => match error {
-                Engine::Lost(_) => {
-                    row(StatusCode::SERVICE_UNAVAILABLE, None, Some("device_lost"), "gpu_error", After(30))
+                Engine::Lost(_) | Engine::Hung => row(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    None,
+                    Some("device_restarting"),
+                    "gpu_error",
+                    After(30),
+                ),
+                Engine::Late => {
+                    row(StatusCode::GATEWAY_TIMEOUT, None, Some("deadline_exceeded"), "timeout", Never)
                 }
                 Engine::Closed => {
                     row(StatusCode::SERVICE_UNAVAILABLE, None, Some("shutting_down"), "overloaded", After(10))

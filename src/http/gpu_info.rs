@@ -148,7 +148,7 @@ impl Info {
             slots_busy: load.slots_busy,
             batch_limit: load.slots,
             queue_depth_windows: load.queued_windows,
-            queue_audio_seconds: door::audio_seconds_ahead(load),
+            queue_audio_seconds: load.audio_seconds_ahead,
             requests_in_flight: requests,
             windows_done: load.windows_done,
             tokens_done: load.tokens_done,

@@ -7,7 +7,6 @@ use http::header;
 use serde_json::json;
 
 use super::App;
-use super::door;
 use super::error::ApiError;
 use crate::readiness;
 use crate::telemetry::gpu::GpuReading;
@@ -39,7 +38,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
     metrics::READY.set(if not_ready(&app).is_none() { 1.0 } else { 0.0 }, &[]);
     metrics::UPTIME.set(app.started.elapsed().as_secs_f64(), &[]);
     metrics::QUEUE_WINDOWS.set(load.queued_windows as f64, &[]);
-    metrics::QUEUE_AUDIO.set(door::audio_seconds_ahead(&load), &[]);
+    metrics::QUEUE_AUDIO.set(load.audio_seconds_ahead, &[]);
     metrics::SLOTS.set(load.slots as f64, &[]);
     metrics::SLOTS_BUSY.set(load.slots_busy as f64, &[]);
     metrics::HEARTBEAT_AGE.set(load.heartbeat_age_seconds, &[]);

@@ -18,6 +18,7 @@ pub mod options;
 mod serve;
 mod settings;
 mod subtitles;
+mod terms;
 mod transcriptions;
 
 use std::ops::Deref;
@@ -60,8 +61,8 @@ pub struct Shared {
 impl App {
     pub fn new(transcriber: Transcriber, readiness: Readiness, gpu: Gpu, settings: Settings) -> App {
         App(Arc::new(Shared {
-            door: Door::new(settings.max_requests),
-            desk: Door::new(settings.max_requests),
+            door: Door::new(&settings),
+            desk: Door::new(&settings),
             bench: Bench::default(),
             metrics: metrics::install(),
             started: Instant::now(),

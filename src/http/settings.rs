@@ -16,6 +16,11 @@ pub struct Settings {
     pub max_body_bytes: u64,
     /// Transcriptions that may be under way or waiting. Further ones get 503 with `Retry-After`, before their upload is read.
     pub max_requests: usize,
+    /// Audio accepted and not yet transcribed, in seconds; beyond it requests get 503 with `Retry-After` before their upload is
+    /// read.
+    pub max_queue_audio_seconds: u64,
+    /// Bytes of uploads in memory at once, by what their headers announce; an upload of unknown length counts as the largest.
+    pub max_uploads_bytes: u64,
     /// Open connections. Further ones wait in the system's backlog.
     pub max_connections: usize,
     /// From the connection to the last header of its first request.
@@ -53,6 +58,8 @@ impl Default for Settings {
             port: 8080,
             max_body_bytes: 100 << 20,
             max_requests: 64,
+            max_queue_audio_seconds: 36_000,
+            max_uploads_bytes: 2 << 30,
             max_connections: 1024,
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),

@@ -17,7 +17,7 @@ pub async fn subtitles(State(app): State<App>, request: Request) -> Result<Respo
     let (parts, body) = request.into_parts();
     let limits = Limits::of(&app.settings);
     let entered =
-        body::check_headers(&parts.headers, &limits).and_then(|()| app.desk.place(&app.transcriber.load()));
+        body::check_headers(&parts.headers, &limits).and_then(|_| app.desk.place(&app.transcriber.load()));
     let _place = match entered {
         Ok(place) => place,
         Err(refusal) => {

@@ -1,7 +1,7 @@
 //! `POST /transcribe`: a request in, its transcript in the format it asked for out.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -11,19 +11,24 @@ use super::App;
 use super::body::{self, Limits};
 use super::error::ApiError;
 use super::options::{self, Wanted};
-use super::{form, observe};
+use super::{form, observe, terms};
+use crate::engine::EngineError;
 use crate::format;
 use crate::readiness;
+use crate::transcriber::TranscribeError;
 use crate::transcript::{Timing, Transcript};
 
 pub async fn transcribe(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let received = Instant::now();
     let (parts, body) = request.into_parts();
     let limits = Limits::of(&app.settings);
-    let entered = ready(&app)
-        .and_then(|()| body::check_headers(&parts.headers, &limits))
-        .and_then(|()| app.door.enter(&app.transcriber.load()));
-    let _permit = match entered {
-        Ok(permit) => permit,
+    let entered =
+        ready(&app).and_then(|()| body::check_headers(&parts.headers, &limits)).and_then(|length| {
+            let terms = terms::read(&parts.headers, received)?;
+            Ok((app.door.enter(&app.transcriber.load(), length)?, terms))
+        });
+    let (_permit, terms) = match entered {
+        Ok(entered) => entered,
         Err(refusal) => {
             body::linger(&parts.headers, body);
             return Err(refusal);
@@ -35,10 +40,12 @@ pub async fn transcribe(State(app): State<App>, request: Request) -> Result<Resp
     check_model(&app, &wanted)?;
 
     let most = app.settings.request_timeout;
-    let work = app.transcriber.transcribe(form.audio, &wanted.options);
-    let transcript = match tokio::time::timeout(most, work).await {
+    let left = terms.deadline.map_or(most, |deadline| deadline.saturating_duration_since(Instant::now()));
+    let work = app.transcriber.transcribe_on(form.audio, &wanted.options, terms);
+    // Dropping the work takes its windows out of the queue and frees its slots.
+    let transcript = match tokio::time::timeout(left.min(most), work).await {
         Ok(done) => done?,
-        // Dropping the work takes its windows out of the queue and frees its slots.
+        Err(_) if left < most => return Err(TranscribeError::from(EngineError::Late).into()),
         Err(_) => return Err(ApiError::Timeout { seconds: most.as_secs_f64() }),
     };
     observe::transcribed(&transcript);

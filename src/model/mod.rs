@@ -3,6 +3,8 @@
 //! A model owns a fixed number of slots and lanes. A slot holds one window's encoding (cross-attention keys and values), a
 //! lane what the decoder has read so far (self-attention keys and values).
 
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod files;
 pub mod hub;
 pub mod kernels;

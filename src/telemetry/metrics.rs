@@ -57,7 +57,7 @@ declare! {
         CONNECTIONS = "verbatim_http_connections", "Open connections.";
         INFLIGHT = "verbatim_inflight_requests", "Transcriptions holding a permit at the door.";
         QUEUE_WINDOWS = "verbatim_queue_windows", "Windows waiting for a slot.";
-        QUEUE_AUDIO = "verbatim_queue_audio_seconds", "Audio waiting for a slot, counted as 30 s a window.";
+        QUEUE_AUDIO = "verbatim_queue_audio_seconds", "Audio that was accepted and is not transcribed yet.";
         SLOTS = "verbatim_slots", "Windows the device can hold at once.";
         SLOTS_BUSY = "verbatim_slots_busy", "Windows the device holds now.";
         HEARTBEAT_AGE = "verbatim_device_heartbeat_age_seconds", "Since the device's thread last showed life.";

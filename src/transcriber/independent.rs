@@ -56,7 +56,7 @@ impl Transcriber {
         longest: Duration,
     ) -> Result<Heard, TranscribeError> {
         let (timeline, pcm) = (take.timeline.clone(), take.pcm.clone());
-        let stretches = self.on_cpu(move || timeline.stretches(&pcm, longest)).await?;
+        let stretches = self.on_cpu(take.ticket.class, move || timeline.stretches(&pcm, longest)).await?;
         let found = self.detect_each(take, &stretches, asked).await?;
         let languages = shares(stretches.iter().map(Window::duration).zip(&found));
         let main = languages.first().map(|(token, _)| *token);
@@ -80,7 +80,7 @@ impl Transcriber {
         longest: Duration,
     ) -> Result<Vec<Window>, TranscribeError> {
         let pcm = take.pcm.clone();
-        self.on_cpu(move || timeline.windows(&pcm, longest)).await
+        self.on_cpu(take.ticket.class, move || timeline.windows(&pcm, longest)).await
     }
 
     /// As many at once as a request may have, answered in their order.

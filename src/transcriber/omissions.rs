@@ -39,7 +39,7 @@ impl Transcriber {
         let Some(speech) = take.speech.clone() else { return Ok(heard) };
         let rules = self.rules.clone();
         let (heard, slow) = self
-            .on_cpu(move || {
+            .on_cpu(take.ticket.class, move || {
                 let slow = slow(&heard, &speech, &rules);
                 (heard, slow)
             })
@@ -65,7 +65,7 @@ impl Transcriber {
         let (pieces, timeline, pcm) =
             (before.window.pieces().to_vec(), take.timeline.clone(), take.pcm.clone());
         let cut = move || timeline.within(&pieces).stretches(&pcm, STRETCH);
-        let stretches = self.on_cpu(cut).await?;
+        let stretches = self.on_cpu(take.ticket.class, cut).await?;
         if stretches.len() < 2 {
             return Ok(vec![before]);
         }

@@ -77,7 +77,7 @@ impl Transcriber {
     /// Put together once, for every window is a part of all of it.
     async fn recording(&self, take: &Take) -> Result<Recording, TranscribeError> {
         let (mel, pcm, timeline) = (self.mel.clone(), take.pcm.clone(), take.timeline.clone());
-        self.on_cpu(move || {
+        self.on_cpu(take.ticket.class, move || {
             let samples = timeline.samples(&pcm);
             let peak = mel.peak(&samples);
             let pcm = match samples.len() == pcm.samples().len() {
@@ -100,6 +100,6 @@ impl Transcriber {
         let Some(window) = take.timeline.slice(seek * HOP..(seek + size) * HOP) else { return Ok(None) };
         let (filters, Recording { pcm, peak }) = (self.mel.clone(), recording.clone());
         let mel = move || filters.log_mel_at(pcm.samples(), peak, seek);
-        Ok(Some(self.window_of(window, mel, request).await?))
+        Ok(Some(self.window_of(take, window, mel, request).await?))
     }
 }

@@ -7,7 +7,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::fake_model::{Behaviour, Failure, Gate};
-use crate::server::{file, read_to_end, start, start_with, wav};
+use crate::server::{file, read_to_end, start, start_engine, start_with, wav};
 
 /// What went wrong, after checking that it is told in the one shape.
 struct Told {
@@ -171,9 +171,26 @@ async fn a_lost_device_is_503_for_those_who_wait() {
     for failure in [Failure::Device, Failure::Panic] {
         let server = start(Behaviour { fails: Some(failure), ..Behaviour::default() }).await;
         let told = told(server.transcribe(&[])).await;
-        assert_eq!((told.status, told.code), (503, "device_lost".into()));
+        assert_eq!((told.status, told.code), (503, "device_restarting".into()));
         assert_eq!(told.headers["retry-after"], "30");
     }
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_is_taken_for_lost() {
+    let behaviour = Behaviour { gate: Gate::shut(), ..Behaviour::default() };
+    let engine = verbatim::engine::Settings { hang_timeout_seconds: 1, ..Default::default() };
+    let mut server = start_engine(behaviour, engine, |_| {}).await;
+    let waiting = tokio::spawn(told(server.transcribe(&[])));
+    server.gate.reached(1).await;
+    let end = server.worker.ended().await;
+    assert!(matches!(end, Err(verbatim::engine::EngineError::Hung)), "{end:?}");
+    let told = waiting.await.unwrap();
+    assert_eq!((told.status, told.code), (503, "device_restarting".into()));
+    // Nobody is let in to wait for nothing.
+    let after = server.transcribe(&[]).send().await.unwrap();
+    assert_eq!(after.status(), 503);
+    server.gate.open();
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub struct Server {
     pub readiness: Readiness,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<std::io::Result<Ended>>,
-    _worker: Worker,
+    pub worker: Worker,
 }
 
 /// What every test waits at most for something that must happen; reaching it fails the test.
@@ -36,6 +36,14 @@ pub async fn start(behaviour: Behaviour) -> Server {
 
 /// `change` sets what the test is about; the defaults are those of production, but for the drain's pause.
 pub async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut Settings)) -> Server {
+    start_engine(behaviour, engine::Settings::default(), change).await
+}
+
+pub async fn start_engine(
+    behaviour: Behaviour,
+    engine: engine::Settings,
+    change: impl FnOnce(&mut Settings),
+) -> Server {
     let mut settings = Settings { drain_delay: Duration::ZERO, ..Settings::default() };
     change(&mut settings);
     let gate = behaviour.gate.clone();
@@ -43,7 +51,7 @@ pub async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut Settings)
     let (tokenizer, info) = (tokenizer(), model.info());
     let rules = Rules::new(tokenizer.into(), &generation(), &info);
     let voice = Voice { rules, model: info };
-    let (engine, worker) = Engine::start(Box::new(model), engine::Settings::default());
+    let (engine, worker) = Engine::start(Box::new(model), engine);
     let transcriber = Transcriber::new(engine, voice, limits(), &transcriber::Settings::default());
     let readiness = Readiness::default();
     let gpu = Gpu::absent("tests need none");
@@ -54,7 +62,7 @@ pub async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut Settings)
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve(listener, app, shutdown.clone().cancelled_owned()));
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-    Server { address, client, gate, readiness, shutdown, task, _worker: worker }
+    Server { address, client, gate, readiness, shutdown, task, worker }
 }
 
 fn limits() -> Limits {

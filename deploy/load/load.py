@@ -1,0 +1,243 @@
+"""Load on a real server, scenario by scenario. In: its command line. Out: a table in Markdown, JSON with --output, exit code 1 where a promise is broken.
+
+    python3 deploy/load/load.py target/release/verbatim                      # all
+    python3 deploy/load/load.py --only chunks overload target/release/verbatim
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+from client import Server, percentile, speech, timed
+
+PROMISES = []
+
+
+def promise(text: str, holds: bool) -> None:
+    PROMISES.append((text, holds))
+    print(f"  {'kept' if holds else 'BROKEN'}: {text}", flush=True)
+
+
+async def together(command, given):
+    """The same requests one at a time and 16 at once, then 16 at once with one slot: same texts, and how much faster."""
+    audio = [speech(seconds) for seconds in (3, 5, 9, 14)] * 12
+    async def pace(server, most):
+        gate = asyncio.Semaphore(most)
+        async def ask(one):
+            async with gate:
+                return await server.transcribe(one, response_format="text")
+        answers, seconds = await timed(asyncio.gather(*map(ask, audio)))
+        assert all(status == 200 for status, _, _ in answers), answers
+        return [body for _, _, body in answers], sum(len(one) / 32_000 for one in audio) / seconds
+    async with Server(command) as server:
+        await pace(server, 4)
+        alone, one_by_one = await pace(server, 1)
+        crowd, at_once = await pace(server, 16)
+    async with Server(command, **{"model.slots": 1, "engine.encode_batch": 1}) as server:
+        await pace(server, 4)
+        _, one_slot = await pace(server, 16)
+    promise("16 clients get the texts of one at a time", alone == crowd)
+    return {"one at a time, audio s/s": one_by_one, "16 at once": at_once, "16 at once, one slot": one_slot,
+            "16 at once against one slot": at_once / one_slot}  # fmt: skip
+
+
+async def chunks(command, given):
+    """Long files in flight and chunks of 3 s arriving: what the chunks wait, and whether the long ones move on alike."""
+    chunk, long = speech(3), speech(given.long_seconds)
+    settings = {"server.max_requests": given.files + 16, "server.max_queue_audio_seconds": 10**9, "server.request_timeout_seconds": 7200}
+    async with Server(command, **settings) as server:
+        idle = [(await timed(server.transcribe(chunk)))[1] for _ in range(20)]
+        done = {}
+        async def file(number):
+            status, _, _ = await server.transcribe(long, language="en")
+            assert status == 200
+            done[number] = time.monotonic() - begun
+        begun = time.monotonic()
+        files = [asyncio.create_task(file(number)) for number in range(given.files)]
+        await asyncio.sleep(3)
+        busy = []
+        while len(busy) < given.chunks and not all(task.done() for task in files):
+            answer, seconds = await timed(server.transcribe(chunk))
+            assert answer[0] == 200, answer
+            busy.append(seconds)
+            await asyncio.sleep(random.uniform(0.1, 0.5))
+        in_flight = sum(not task.done() for task in files)
+        if given.until_done:
+            await asyncio.gather(*files)
+        for task in files:
+            task.cancel()
+        await asyncio.gather(*files, return_exceptions=True)
+    ratio = percentile(busy, 0.95) / percentile(idle, 0.5)
+    promise("the chunks' 95th percentile is at most 4 times their latency on an idle server", ratio <= 4)
+    figures = {"idle, median s": percentile(idle, 0.5), "idle, p95 s": percentile(idle, 0.95), "beside files, median s": percentile(busy, 0.5),
+               "beside files, p95 s": percentile(busy, 0.95), "p95 against idle": ratio, "chunks": len(busy), "files still in flight": in_flight}  # fmt: skip
+    if given.until_done:
+        spread = max(done.values()) / min(done.values())
+        figures["last file against first"] = spread
+        promise("equal files that came together end within 20 % of each other", spread <= 1.2)
+    return figures
+
+
+async def overload(command, given):
+    """Open loop at three times what the server can do: what it still does, how quickly it refuses, how soon it is itself again."""
+    audio = speech(5)
+    async with Server(command, **{"server.max_requests": 24}) as server:
+        async def closed(clients, seconds):
+            end, count = time.monotonic() + seconds, 0
+            async def client():
+                nonlocal count
+                while time.monotonic() < end:
+                    count += (await server.transcribe(audio))[0] == 200
+            _, took = await timed(asyncio.gather(*(client() for _ in range(clients))))
+            return count / took
+        await closed(8, 3)
+        peak = max([await closed(8, given.seconds), await closed(16, given.seconds)])
+        before = server.memory()
+        refused, served, odd, memory = [], 0, [], []
+        async def one():
+            nonlocal served
+            try:
+                (status, headers, _), seconds = await timed(server.transcribe(audio))
+            except OSError as error:
+                return odd.append(str(error))
+            if status == 200:
+                served += 1
+            elif status == 503 and 1 <= int(headers.get("retry-after", 0)) <= 120:
+                refused.append(seconds)
+            else:
+                odd.append(status)
+        begun, tasks, sent = time.monotonic(), [], 0
+        while (now := time.monotonic() - begun) < given.seconds * 2:
+            while sent < now * peak * 3:
+                tasks.append(asyncio.create_task(one()))
+                sent += 1
+            memory.append(server.memory())
+            await asyncio.sleep(0.02)
+        served_meanwhile, took = served, time.monotonic() - begun
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(1)
+        after, normal = await timed(server.transcribe(audio))
+    goodput = served_meanwhile / took / peak
+    promise("goodput under three times the load is at least 95 % of the peak", goodput >= 0.95)
+    promise("every refusal is a 503 with Retry-After of 1 to 120 s", not odd and refused)
+    promise("refusals' 99th percentile is below 50 ms", percentile(refused, 0.99) < 0.05)
+    promise("a second later the server answers", after[0] == 200)
+    return {"peak, requests/s": peak, "sent/s": sent / took, "goodput of peak": goodput, "refused": len(refused), "refusal p50 s": percentile(refused, 0.5),
+            "refusal p99 s": percentile(refused, 0.99), "memory before, MiB": before / 2**20, "memory at most, MiB": max(memory) / 2**20,
+            "first request after, s": normal, "other outcomes": len(odd)}  # fmt: skip
+
+
+async def kills(command, given):
+    """Clients that leave in the middle: everything they held comes back, and nothing more is computed for them."""
+    long = speech(60)
+    async with Server(command, **{"server.max_requests": 64}) as server:
+        for _ in range(given.kills // 50):
+            clients = [asyncio.create_task(server.transcribe(long, language="en")) for _ in range(50)]
+            await asyncio.sleep(random.uniform(0.2, 1.0))
+            for client in clients:
+                client.cancel()
+            await asyncio.gather(*clients, return_exceptions=True)
+        begun, info = time.monotonic(), {}
+        while time.monotonic() - begun < 10:
+            info = await server.info()
+            if (info["requests_in_flight"], info["slots_busy"], info["queue_depth_windows"], info["queue_audio_seconds"]) == (0, 0, 0, 0):
+                break
+            await asyncio.sleep(0.05)
+        back = time.monotonic() - begun
+        held = {key: info[key] for key in ("requests_in_flight", "slots_busy", "queue_depth_windows", "queue_audio_seconds")}
+        windows = info["windows_done"]
+        await asyncio.sleep(1)
+        idle = (await server.info())["windows_done"] == windows
+        status, _, _ = await server.transcribe(speech(3))
+    promise("places, slots and queue all come back", not any(held.values()))
+    promise("nothing is computed for who has left", idle and status == 200)
+    return {"clients killed": given.kills, "all free again after, s": back}
+
+
+async def slow(command, given):
+    """Connections that are half open or trickle: they are cut off in time, and /livez answers meanwhile."""
+    settings = {"server.header_timeout_seconds": 3, "server.body_idle_timeout_seconds": 3, "server.max_connections": given.slow + 100}
+    async with Server(command, **settings) as server:
+        lives, longest = [], 0.0
+        async def half_open(number):
+            nonlocal longest
+            begun = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            starts = [b"", b"POST /transcribe HT", b"POST /transcribe HTTP/1.1\r\nhost: x\r\n", b"POST /transcribe HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\nRIFF"]
+            writer.write(starts[number % 4])
+            while True:
+                try:
+                    if not await asyncio.wait_for(reader.read(4096), 0.5):
+                        break
+                except TimeoutError:
+                    if number % 4 == 2:
+                        try:
+                            writer.write(b"x")  # A header a byte at a time.
+                        except ConnectionError:
+                            break
+                except ConnectionError:
+                    break
+            longest = max(longest, time.monotonic() - begun)
+            writer.close()
+        async def watch():
+            while True:
+                lives.append((await timed(server.get("/livez")))[1])
+                await asyncio.sleep(0.05)
+        watcher = asyncio.create_task(watch())
+        await asyncio.wait_for(asyncio.gather(*(half_open(number) for number in range(given.slow))), 60)
+        watcher.cancel()
+    promise("all are cut off within a second of their deadline", longest <= 3 + 1 + 0.5)
+    promise("/livez answers within 50 ms meanwhile (p99)", percentile(lives, 0.99) < 0.05)
+    return {"connections": given.slow, "longest, s": longest, "livez p99, s": percentile(lives, 0.99)}
+
+
+async def terms(command, given):
+    """SIGTERM at half load, again and again: whoever was let in is answered."""
+    lost, answered, codes = 0, 0, []
+    for _ in range(given.sigterms):
+        async with Server(command, **{"server.drain_delay_seconds": 0.2}) as server:
+            clients = [asyncio.create_task(server.transcribe(speech(8))) for _ in range(4)]
+            await asyncio.sleep(random.uniform(0.05, 0.4))
+            server.process.send_signal(signal.SIGTERM)
+            for answer in await asyncio.gather(*clients, return_exceptions=True):
+                lost += not (isinstance(answer, tuple) and answer[0] == 200)
+                answered += isinstance(answer, tuple) and answer[0] == 200
+            codes.append(await asyncio.to_thread(server.process.wait, 60))
+    promise("none is lost, and the server ends with 0", not lost and not any(codes))
+    return {"SIGTERMs": given.sigterms, "answered": answered, "lost": lost}
+
+
+SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms}
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", choices=[*SCENARIOS], default=[*SCENARIOS])
+    parser.add_argument("--files", type=int, default=100, help="long files in flight beside the chunks")
+    parser.add_argument("--long-seconds", type=int, default=600)
+    parser.add_argument("--chunks", type=int, default=60)
+    parser.add_argument("--until-done", action="store_true", help="wait for the long files, and compare when they end")
+    parser.add_argument("--seconds", type=float, default=15, help="of each measurement of pace")
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--slow", type=int, default=1000)
+    parser.add_argument("--sigterms", type=int, default=50)
+    parser.add_argument("--output", type=Path, help="JSON")
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    found = {}
+    for name in given.only:
+        print(f"{name}: {SCENARIOS[name].__doc__}", flush=True)
+        found[name] = await SCENARIOS[name](given.command, given)
+        for figure, value in found[name].items():
+            print(f"| {figure} | {value:.4g} |" if isinstance(value, float) else f"| {figure} | {value} |", flush=True)
+    if given.output:
+        given.output.write_text(json.dumps({"figures": found, "promises": PROMISES}, indent=1) + "\n")
+    return 0 if all(holds for _, holds in PROMISES) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(asyncio.run(main()))
