@@ -52,7 +52,7 @@ accuracy:
 
 load:
 	$(CARGO) build --release
-	python3 deploy/load/load.py --output target/load.json "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
+	python3 deploy/load/load.py --strict --output target/load.json "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
 
 faults:
 	$(CARGO) build --features faults

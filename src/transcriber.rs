@@ -90,7 +90,11 @@ pub struct Voice {
 impl Transcriber {
     pub fn new(engine: Engine, voice: Voice, limits: audio::Limits, settings: &Settings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu_tasks = if settings.cpu_tasks == 0 { cores } else { settings.cpu_tasks };
+        // Long recordings are prepared far sooner than the device can take them; a core is left to what is short.
+        let (cpu_tasks, batch_tasks) = match settings.cpu_tasks {
+            0 => (cores, (cores - 1).max(1)),
+            tasks => (tasks, tasks),
+        };
         Transcriber {
             engine,
             rules: Arc::new(voice.rules),
@@ -99,7 +103,7 @@ impl Transcriber {
             limits,
             cpu: Cpu {
                 interactive: Arc::new(Semaphore::new(cpu_tasks)),
-                batch: Arc::new(Semaphore::new(cpu_tasks)),
+                batch: Arc::new(Semaphore::new(batch_tasks)),
             },
             windows_in_flight: settings.windows_in_flight.max(1),
             interactive: Duration::from_secs(settings.interactive_seconds),

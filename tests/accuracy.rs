@@ -191,11 +191,13 @@ async fn silence_noise_hum_and_tunes_give_no_text() {
         ((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * 0.3
     };
     let hum = |hertz: f32, time: f32| (std::f32::consts::TAU * hertz * time).sin();
-    // A note of a scale every 0.4 s, with an overtone, each dying away.
+    // A note of a scale every 0.4 s, with an overtone, each begun softly and dying away: plucked strings are another matter
+    // (docs/speech.md).
     let melody = |time: f32| {
         let (note, since) = ((time / 0.4) as usize, time % 0.4);
         let pitch = 220.0 * 2f32.powf([0.0, 4.0, 7.0, 12.0, 9.0, 5.0, 2.0][note * 5 % 7] / 12.0);
-        (hum(pitch, since) + 0.4 * hum(2.0 * pitch, since)) * (-3.0 * since).exp() * 0.5
+        let level = (since * 25.0).min(1.0) * (-2.0 * since).exp() * 0.5;
+        (hum(pitch, since) + 0.4 * hum(2.0 * pitch, since)) * level
     };
     const LEN: usize = 20 * 16_000;
     let sounds: [(&str, Vec<f32>); 5] = [

@@ -1,7 +1,8 @@
-"""Load on a real server, scenario by scenario. In: its command line. Out: a table in Markdown, JSON with --output, exit code 1 where a promise is broken.
+"""Load on a real server, scenario by scenario. In: its command line. Out: a table in Markdown, JSON with --output, exit code 1 where a promise is broken
+(with --strict also those about time).
 
     python3 deploy/load/load.py target/release/verbatim                      # all
-    python3 deploy/load/load.py --only chunks overload target/release/verbatim
+    python3 deploy/load/load.py --only chunks overload -- target/release/verbatim
 """
 
 import argparse
@@ -17,14 +18,15 @@ from client import Server, percentile, speech, timed
 PROMISES = []
 
 
-def promise(text: str, holds: bool) -> None:
-    PROMISES.append((text, holds))
+def promise(text: str, holds: bool, timed: bool = False) -> None:
+    """`timed`: about speed, which a busy machine may break through no fault of the server's."""
+    PROMISES.append({"promise": text, "kept": bool(holds), "timed": timed})
     print(f"  {'kept' if holds else 'BROKEN'}: {text}", flush=True)
 
 
 async def together(command, given):
     """The same requests one at a time and 16 at once, then 16 at once with one slot: same texts, and how much faster."""
-    audio = [speech(seconds) for seconds in (3, 5, 9, 14)] * 12
+    audio = [speech(seconds) for seconds in (3, 14, 28, 29)] * 8
     async def pace(server, most):
         gate = asyncio.Semaphore(most)
         async def ask(one):
@@ -58,7 +60,10 @@ async def chunks(command, given):
             done[number] = time.monotonic() - begun
         begun = time.monotonic()
         files = [asyncio.create_task(file(number)) for number in range(given.files)]
-        await asyncio.sleep(3)
+        # Two gigabytes of uploads keep this process itself busy.
+        while (await server.info())["requests_in_flight"] < given.files:
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(5)
         busy = []
         while len(busy) < given.chunks and not all(task.done() for task in files):
             answer, seconds = await timed(server.transcribe(chunk))
@@ -72,13 +77,13 @@ async def chunks(command, given):
             task.cancel()
         await asyncio.gather(*files, return_exceptions=True)
     ratio = percentile(busy, 0.95) / percentile(idle, 0.5)
-    promise("the chunks' 95th percentile is at most 4 times their latency on an idle server", ratio <= 4)
+    promise("the chunks' 95th percentile is at most 4 times their latency on an idle server", ratio <= 4, timed=True)
     figures = {"idle, median s": percentile(idle, 0.5), "idle, p95 s": percentile(idle, 0.95), "beside files, median s": percentile(busy, 0.5),
                "beside files, p95 s": percentile(busy, 0.95), "p95 against idle": ratio, "chunks": len(busy), "files still in flight": in_flight}  # fmt: skip
     if given.until_done:
         spread = max(done.values()) / min(done.values())
         figures["last file against first"] = spread
-        promise("equal files that came together end within 20 % of each other", spread <= 1.2)
+        promise("equal files that came together end within 20 % of each other", spread <= 1.2, timed=True)
     return figures
 
 
@@ -91,7 +96,8 @@ async def overload(command, given):
             async def client():
                 nonlocal count
                 while time.monotonic() < end:
-                    count += (await server.transcribe(audio))[0] == 200
+                    status, _, _ = await server.transcribe(audio)
+                    count += status == 200
             _, took = await timed(asyncio.gather(*(client() for _ in range(clients))))
             return count / took
         await closed(8, 3)
@@ -122,9 +128,9 @@ async def overload(command, given):
         await asyncio.sleep(1)
         after, normal = await timed(server.transcribe(audio))
     goodput = served_meanwhile / took / peak
-    promise("goodput under three times the load is at least 95 % of the peak", goodput >= 0.95)
+    promise("goodput under three times the load is at least 95 % of the peak", goodput >= 0.95, timed=True)
     promise("every refusal is a 503 with Retry-After of 1 to 120 s", not odd and refused)
-    promise("refusals' 99th percentile is below 50 ms", percentile(refused, 0.99) < 0.05)
+    promise("refusals' 99th percentile is below 50 ms", percentile(refused, 0.99) < 0.05, timed=True)
     promise("a second later the server answers", after[0] == 200)
     return {"peak, requests/s": peak, "sent/s": sent / took, "goodput of peak": goodput, "refused": len(refused), "refusal p50 s": percentile(refused, 0.5),
             "refusal p99 s": percentile(refused, 0.99), "memory before, MiB": before / 2**20, "memory at most, MiB": max(memory) / 2**20,
@@ -190,8 +196,8 @@ async def slow(command, given):
         watcher = asyncio.create_task(watch())
         await asyncio.wait_for(asyncio.gather(*(half_open(number) for number in range(given.slow))), 60)
         watcher.cancel()
-    promise("all are cut off within a second of their deadline", longest <= 3 + 1 + 0.5)
-    promise("/livez answers within 50 ms meanwhile (p99)", percentile(lives, 0.99) < 0.05)
+    promise("all are cut off within a second of their deadline", longest <= 3 + 1 + 0.5, timed=True)
+    promise("/livez answers within 50 ms meanwhile (p99)", percentile(lives, 0.99) < 0.05, timed=True)
     return {"connections": given.slow, "longest, s": longest, "livez p99, s": percentile(lives, 0.99)}
 
 
@@ -225,6 +231,7 @@ async def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--slow", type=int, default=1000)
     parser.add_argument("--sigterms", type=int, default=50)
+    parser.add_argument("--strict", action="store_true", help="exit code 1 for promises about time too")
     parser.add_argument("--output", type=Path, help="JSON")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
@@ -236,7 +243,7 @@ async def main() -> int:
             print(f"| {figure} | {value:.4g} |" if isinstance(value, float) else f"| {figure} | {value} |", flush=True)
     if given.output:
         given.output.write_text(json.dumps({"figures": found, "promises": PROMISES}, indent=1) + "\n")
-    return 0 if all(holds for _, holds in PROMISES) else 1
+    return 0 if all(one["kept"] or one["timed"] and not given.strict for one in PROMISES) else 1
 
 
 if __name__ == "__main__":

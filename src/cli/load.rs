@@ -53,6 +53,7 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     if engine.encode_batch == 0 {
         engine.encode_batch = if model.device == "cpu" { CPU_ENCODE_BATCH } else { GPU_ENCODE_BATCH };
     }
+    engine.interactive_alone.get_or_insert(model.device == "cpu");
     let (engine, worker) = Engine::start(rehearsed(Box::new(whisper))?, engine);
     let voice = Voice { rules, model };
     let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);

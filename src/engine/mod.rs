@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use self::queue::{Class, Ticket};
+pub use self::queue::Class;
 use self::stats::Stats;
 use self::worker::Job;
 use crate::decoding::{Hypothesis, Sequence};
@@ -29,6 +29,9 @@ pub struct Settings {
     pub encode_batch: usize,
     /// Slots that long recordings leave to the interactive, so that these need not wait for one.
     pub interactive_slots: usize,
+    /// Whether short recordings step without the long ones beside them, where both are in slots. `None`: on a CPU, where a step
+    /// costs by the row; on a GPU it costs the same.
+    pub interactive_alone: Option<bool>,
     /// How long an idle device waits for more windows to come after the first, in milliseconds.
     pub coalesce_ms: u64,
     /// The process ends when the device has shown no life for so long, so that the platform starts it anew. 0: never.
@@ -41,6 +44,7 @@ impl Default for Settings {
             queue_windows: 256,
             encode_batch: 0,
             interactive_slots: 1,
+            interactive_alone: None,
             coalesce_ms: 2,
             hang_timeout_seconds: 300,
         }
@@ -171,6 +175,22 @@ impl Worker {
                 Err(EngineError::Hung)
             }
         }
+    }
+}
+
+/// Whose window it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticket {
+    /// The same for all windows of a request.
+    pub request: u64,
+    pub class: Class,
+    /// From then on nobody wants the answer.
+    pub deadline: Option<Instant>,
+}
+
+impl Ticket {
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 

@@ -5,7 +5,8 @@
 //! a hundred windows gets no more of the device than one that asks for two.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+
+use super::Ticket;
 
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,22 +25,6 @@ impl Class {
             Class::Interactive => 8.0,
             Class::Batch => 1.0,
         }
-    }
-}
-
-/// Whose window it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ticket {
-    /// The same for all windows of a request.
-    pub request: u64,
-    pub class: Class,
-    /// From then on nobody wants the answer.
-    pub deadline: Option<Instant>,
-}
-
-impl Ticket {
-    pub fn is_late(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 
@@ -150,8 +135,6 @@ impl<T> Lines<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -214,14 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn the_late_and_the_gone_are_taken_out() {
-        let now = Instant::now();
-        let mut queue = filled(&[(1, Class::Batch, 3)]);
-        queue.push(Ticket { deadline: Some(now + Duration::from_secs(1)), ..ticket(2, Class::Batch) }, 7);
-        assert!(queue.remove_if(|ticket, _| ticket.is_late(now)).is_empty());
-        let late =
-            queue.remove_if(|ticket, window| ticket.is_late(now + Duration::from_secs(1)) || *window == 1);
-        assert_eq!(late.iter().map(|(_, window)| *window).collect::<Vec<_>>(), [1, 7]);
+    fn what_is_not_wanted_any_more_is_taken_out() {
+        let mut queue = filled(&[(1, Class::Batch, 3), (2, Class::Interactive, 1)]);
+        assert!(queue.remove_if(|_, _| false).is_empty());
+        let gone = queue.remove_if(|ticket, window| ticket.request == 2 || *window == 1);
+        assert_eq!(gone.iter().map(|(ticket, _)| ticket.request).collect::<Vec<_>>(), [2, 1]);
         assert_eq!((queue.len(), order(&mut queue, 9).len()), (2, 2));
     }
 

@@ -26,7 +26,14 @@ pub struct Scheduler<T> {
     encode_batch: usize,
     /// Slots that the class of long recordings leaves free.
     reserved: usize,
+    /// Whether the rows of the interactive step without the others': where a step costs by the row.
+    preempts: bool,
+    /// Plans since the others had theirs.
+    streak: usize,
 }
+
+/// So many plans may be the interactive's alone, one after the other: about one short recording.
+const LONGEST_STREAK: usize = 16;
 
 #[derive(Debug)]
 struct Tenant<T> {
@@ -50,7 +57,14 @@ impl<T> Scheduler<T> {
             free: vec![true; capacity.lanes],
             encode_batch: encode_batch.max(1),
             reserved: interactive_slots.min(capacity.slots.saturating_sub(1)),
+            preempts: false,
+            streak: 0,
         }
+    }
+
+    /// The rows of the interactive step without the others' from now on, but that these are never kept waiting for long.
+    pub fn preempt(&mut self) {
+        self.preempts = true;
     }
 
     /// Windows that are encoded together from now on at most.
@@ -94,11 +108,17 @@ impl<T> Scheduler<T> {
 
     /// New windows are encoded first, so that they join the very next step; finished texts are aligned before that, so that
     /// their slots are free again. Interactive windows do not wait until others are encoded or aligned with them.
-    pub fn plan(&self) -> Plan {
-        match self.plan_of(|class| class == Class::Interactive) {
-            urgent @ (Plan::Encode(_) | Plan::Align(_)) => urgent,
-            Plan::Step(..) | Plan::Idle => self.plan_of(|_| true),
+    pub fn plan(&mut self) -> Plan {
+        let urgent = match self.plan_of(|class| class == Class::Interactive) {
+            Plan::Step(..) if !self.preempts => Plan::Idle,
+            plan => plan,
+        };
+        if urgent != Plan::Idle && self.streak < LONGEST_STREAK {
+            self.streak += 1;
+            return urgent;
         }
+        self.streak = 0;
+        self.plan_of(|_| true)
     }
 
     fn plan_of(&self, among: impl Fn(Class) -> bool) -> Plan {
@@ -323,5 +343,20 @@ mod tests {
         assert_eq!(slots(&scheduler.plan()), [0, 1, 2]);
         // One slot is nobody's alone.
         assert!(Scheduler::<()>::new(Capacity { slots: 1, lanes: 1 }, 1, 1).has_slot(Class::Batch));
+    }
+
+    #[test]
+    fn where_a_step_costs_by_the_row_the_interactive_step_alone_but_not_for_ever() {
+        let mut scheduler: Scheduler<&str> = Scheduler::new(Capacity { slots: 2, lanes: 2 }, 2, 0);
+        scheduler.preempt();
+        scheduler.admit(sequence(), Class::Batch, "long").unwrap();
+        encode_all(&mut scheduler);
+        scheduler.admit(sequence(), Class::Interactive, "short").unwrap();
+        assert_eq!(slots(&scheduler.plan()), [1]);
+        scheduler.encoded(Slot(1));
+        let plans: Vec<Vec<usize>> = (0..2 * LONGEST_STREAK).map(|_| slots(&scheduler.plan())).collect();
+        assert_eq!(plans.iter().filter(|plan| **plan == [1]).count(), 2 * LONGEST_STREAK - 1);
+        // The encoder pass counted too.
+        assert_eq!(plans[LONGEST_STREAK - 1], [0, 1]);
     }
 }

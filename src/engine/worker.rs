@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::queue::{Queue, Ticket};
+use super::queue::Queue;
 use super::scheduler::{Plan, Scheduler};
 use super::stats::Stats;
-use super::{EngineError, Outcome, Settings};
+use super::{EngineError, Outcome, Settings, Ticket};
 use crate::audio::LogMel;
 use crate::decoding::{Hypothesis, Sequence};
 use crate::model::{AlignRow, Alignment, Fork, Model, ModelError, Sample, Slot, Step};
@@ -59,7 +59,10 @@ pub fn run(
     stats: &Stats,
 ) -> Result<(), EngineError> {
     let capacity = model.capacity();
-    let scheduler = Scheduler::new(capacity, settings.encode_batch, settings.interactive_slots);
+    let mut scheduler = Scheduler::new(capacity, settings.encode_batch, settings.interactive_slots);
+    if settings.interactive_alone == Some(true) {
+        scheduler.preempt();
+    }
     let mut device = Device {
         model,
         scheduler,
