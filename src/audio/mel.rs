@@ -34,6 +34,11 @@ pub struct MelFilters {
     filters: Vec<(usize, Vec<f32>)>,
 }
 
+/// A periodic Hann window.
+pub(super) fn hann(len: usize) -> Vec<f32> {
+    (0..len).map(|i| (0.5 - 0.5 * (TAU * i as f64 / len as f64).cos()) as f32).collect()
+}
+
 impl std::fmt::Debug for MelFilters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MelFilters").field("n_mels", &self.n_mels).finish_non_exhaustive()
@@ -43,7 +48,7 @@ impl std::fmt::Debug for MelFilters {
 impl MelFilters {
     /// `n_mels`: 80, or 128 for large-v3 and its kin; any other number gives the same construction.
     pub fn new(n_mels: usize) -> Self {
-        let hann = (0..N_FFT).map(|i| (0.5 - 0.5 * (TAU * i as f64 / N_FFT as f64).cos()) as f32).collect();
+        let hann = hann(N_FFT);
         let fft = RealFftPlanner::new().plan_fft_forward(N_FFT);
         MelFilters { n_mels, hann, fft, filters: triangles(n_mels) }
     }

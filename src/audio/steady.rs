@@ -5,11 +5,11 @@
 //! the spectrum for a tenth of a second and longer. A voice in the midst of them still changes. Figures: docs/speech.md.
 
 use std::collections::VecDeque;
-use std::f64::consts::TAU;
 
 use realfft::RealFftPlanner;
 
 use super::SAMPLE_RATE;
+use super::mel::hann;
 
 /// Samples under one transform: 64 ms, lines of 16 Hz, so that the harmonics of a voice lie apart.
 const N_FFT: usize = 1024;
@@ -65,8 +65,7 @@ enum Second {
 
 impl Steady {
     pub(super) fn of(samples: &[f32]) -> Self {
-        let hann: Vec<f32> =
-            (0..N_FFT).map(|i| (0.5 - 0.5 * (TAU * i as f64 / N_FFT as f64).cos()) as f32).collect();
+        let hann = hann(N_FFT);
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(N_FFT);
         let (mut frame, mut spectrum) = (fft.make_input_vec(), fft.make_output_vec());
         let mut scratch = fft.make_scratch_vec();
