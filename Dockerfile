@@ -3,7 +3,10 @@
 # but bash's own for the health check.
 #
 #   docker build --target cuda --tag verbatim:cuda .
-#   docker run --gpus all -p 8080:8080 -v models:/models verbatim:cuda serve --model openai/whisper-large-v3-turbo
+#   docker run --gpus all -p 8080:8080 -v models:/models -e VERBATIM_SERVER__KEYS="me:$(openssl rand -hex 24 | tee key)" \
+#     verbatim:cuda serve --model openai/whisper-large-v3-turbo
+#
+# A container listens to every interface, so it does not start without keys or --allow-no-keys: docs/security.md.
 
 ARG RUST=1.95.0
 # The CUDA toolkit decides the oldest driver: what 12.4 compiles wants 550 or newer. See docs/gpu.md.

@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy load faults deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy load soak fuzz fuzz-minimise faults bombs deny
 
 help:
 	@echo "make fmt        format the code"
@@ -14,7 +14,10 @@ help:
 	@echo "make smoke      start the release build and send it real audio in every format (needs ffmpeg)"
 	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
 	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
+	@echo "make soak       half an hour of mixed load: memory and descriptors must not grow"
+	@echo "make fuzz       each fuzzing target for FUZZ_SECONDS (60; needs cargo-fuzz)"
 	@echo "make faults     every fault of the device on a real server (builds with the feature faults)"
+	@echo "make bombs      uploads made to cost far more than they weigh, on a real server"
 	@echo "make image      both container images"
 	@echo "make gpu-build  the CUDA binary and its test suite (needs nvcc)"
 	@echo "make gpu-suite  parity with the CPU, batch 1 against batch N (needs an NVIDIA GPU)"
@@ -54,9 +57,32 @@ load:
 	$(CARGO) build --release
 	python3 deploy/load/load.py --strict --output target/load.json "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
 
+soak:
+	$(CARGO) build --release
+	python3 deploy/load/soak.py --output target/soak.json "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
+
+# Stable Rust knows what cargo-fuzz needs and only does not say so.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= wav flac mp3 ogg opus aac mp4 mkv form options subtitles
+FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
+
+fuzz:
+	$(FUZZ) build --sanitizer none
+	set -e; for target in $(FUZZ_TARGETS); do \
+		case $$target in form|options|subtitles) words=-dict=fuzz/options.dict;; *) words=;; esac; \
+		$(FUZZ) run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=20000 -print_final_stats=1 $$words; \
+	done
+
+fuzz-minimise:
+	set -e; for target in $(FUZZ_TARGETS); do $(FUZZ) cmin --sanitizer none $$target; done
+
 faults:
 	$(CARGO) build --features faults
 	python3 deploy/load/faults.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/debug/verbatim"
+
+bombs:
+	$(CARGO) build --release
+	python3 deploy/load/bombs.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
 
 image:
 	docker build --target cpu --tag verbatim:cpu .

@@ -23,7 +23,9 @@ pub struct Config {
     pub audio: audio::Settings,
     pub transcriber: transcriber::Settings,
     pub engine: engine::Settings,
+    pub sessions: http::SessionSettings,
     pub log: telemetry::Settings,
+    pub telemetry: telemetry::Export,
 }
 
 /// What the command line sets, by key: `server.port`.
@@ -89,17 +91,24 @@ impl Config {
             ("server.max_body_bytes", self.server.max_body_bytes as usize),
             ("server.max_uploads_bytes", self.server.max_uploads_bytes as usize),
             ("server.max_queue_audio_seconds", self.server.max_queue_audio_seconds as usize),
+            ("server.realtime.max_sessions", self.server.realtime.max_sessions),
+            ("server.realtime.max_unread_events", self.server.realtime.max_unread_events),
             ("transcriber.windows_in_flight", self.transcriber.windows_in_flight),
             ("engine.queue_windows", self.engine.queue_windows),
+            ("sessions.max_sessions", self.sessions.max_sessions),
+            ("sessions.max_seconds", self.sessions.max_seconds as usize),
+            ("sessions.idle_timeout_seconds", self.sessions.idle_timeout_seconds as usize),
+            ("sessions.max_memory_bytes", self.sessions.max_memory_bytes),
             ("audio.max_duration_seconds", self.audio.max_duration_seconds as usize),
             ("audio.max_decoded_bytes", self.audio.max_decoded_bytes),
+            ("audio.max_decoded_total_bytes", self.audio.max_decoded_total_bytes),
             ("audio.max_channels", self.audio.max_channels),
             ("audio.max_decode_seconds", self.audio.max_decode_seconds as usize),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(ConfigError::value(key, "must be at least 1")),
-            None => Ok(()),
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::value(key, "must be at least 1"));
         }
+        self.server.check().map_err(|(key, problem)| ConfigError::value(key, problem))
     }
 }
 
@@ -180,6 +189,10 @@ mod tests {
         assert!(error.contains("model.slots") && error.contains("VERBATIM_MODEL__SLOTS"), "{error}");
         let error = load("[engine]\nqueue_windows = 0", &[], &Overrides::default()).unwrap_err();
         assert!(error.contains("engine.queue_windows"), "{error}");
+        let error = load("[server]\ncors_origins = ['app.example']", &[], &Overrides::default()).unwrap_err();
+        assert!(error.contains("server.cors_origins"), "{error}");
+        let error = load("", &[("VERBATIM_SERVER__OPEN_ROUTES", "/docs,metrics")], &Overrides::default());
+        assert!(error.unwrap_err().contains("server.open_routes"));
         let error = load("model = 3", &[], &Overrides::default()).unwrap_err();
         assert!(error.contains("model"), "{error}");
         let error = load("[model", &[], &Overrides::default()).unwrap_err();

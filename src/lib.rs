@@ -16,6 +16,9 @@
 pub mod transcriber;
 pub mod transcript;
 
+// What is spoken while it is transcribed.
+pub mod live;
+
 // From bytes to text, as the flow goes.
 pub mod audio;
 pub mod decoding;

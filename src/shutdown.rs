@@ -5,11 +5,13 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The two wishes. Both are cheap to clone and may be awaited by several tasks.
+/// The wishes. All are cheap to clone and may be awaited by several tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     /// Stop taking work, finish what was begun.
     pub graceful: CancellationToken,
+    /// A person at a terminal asked for it: no balancer has to hear of it first.
+    pub promptly: CancellationToken,
     /// Leave what was begun.
     pub at_once: CancellationToken,
 }
@@ -27,7 +29,10 @@ impl Shutdown {
                 (wishes.at_once, "ending at once"),
             ] {
                 let name = tokio::select! {
-                    _ = interrupt.recv() => "SIGINT",
+                    _ = interrupt.recv() => {
+                        wishes.promptly.cancel();
+                        "SIGINT"
+                    }
                     _ = terminate.recv() => "SIGTERM",
                 };
                 tracing::info!("{name}: {meaning}");

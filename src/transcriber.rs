@@ -3,10 +3,14 @@
 mod account;
 mod ahead;
 mod asked;
+mod canary;
 mod independent;
 mod language;
 mod omissions;
+mod places;
 mod sequential;
+mod sound;
+mod telling;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,14 +19,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use tokio::sync::Semaphore;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use self::account::Account;
 use self::ahead::{Ahead, Share};
 use self::asked::Asked;
-use crate::audio::{self, AudioError, LogMel, MelFilters, Pcm, Timeline, Window};
-use crate::decoding::{Request, Rules, Sequence, Spoken};
-use crate::engine::{Class, Engine, EngineError, Load, Outcome, Ticket};
+pub use self::canary::Canary;
+use self::canary::Perch;
+use self::places::Places;
+use self::sound::Samples;
+pub use self::sound::Sound;
+pub use self::telling::Hearer;
+use self::telling::Told;
+use crate::audio::{self, AudioError, DecodeError, Decoder, LogMel, MelFilters, Pcm, Room, Timeline, Window};
+use crate::decoding::{Request, Rules, Sequence};
+use crate::engine::{Class, Engine, EngineError, Fault, Load, Outcome, Ticket};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer};
 use crate::transcript::{Channels, Incomplete, LongForm, Options, Transcript};
@@ -56,6 +68,8 @@ pub struct Terms {
     pub deadline: Option<Instant>,
     /// However short it is, others go first.
     pub is_patient: bool,
+    /// Whose request it is, where callers are known; 0: nobody's. Each key gets the same share of the device.
+    pub key: u64,
 }
 
 /// Everything between the wire and the device; one for the process, shared by all requests.
@@ -65,19 +79,16 @@ pub struct Transcriber {
     rules: Arc<Rules>,
     mel: Arc<MelFilters>,
     model: ModelInfo,
-    limits: audio::Limits,
-    cpu: Cpu,
+    decoder: Decoder,
+    /// Uploads that are decoded, or decoded and without room in memory.
+    decoding: Places,
+    /// Work on the CPU.
+    cpu: Places,
     windows_in_flight: usize,
     interactive: Duration,
     ahead: Arc<Ahead>,
     requests: AtomicU64,
-}
-
-/// Room for work on the CPU, by class, so that what is short does not wait until a hundred long recordings are decoded.
-#[derive(Debug)]
-struct Cpu {
-    interactive: Arc<Semaphore>,
-    batch: Arc<Semaphore>,
+    perch: Perch,
 }
 
 /// The loaded model as the transcriber needs it: its rules with its words, and its facts, not its weights.
@@ -88,7 +99,7 @@ pub struct Voice {
 }
 
 impl Transcriber {
-    pub fn new(engine: Engine, voice: Voice, limits: audio::Limits, settings: &Settings) -> Self {
+    pub fn new(engine: Engine, voice: Voice, decoder: impl Into<Decoder>, settings: &Settings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Long recordings are prepared far sooner than the device can take them; a core is left to what is short.
         let (cpu_tasks, batch_tasks) = match settings.cpu_tasks {
@@ -100,15 +111,14 @@ impl Transcriber {
             rules: Arc::new(voice.rules),
             mel: Arc::new(MelFilters::new(voice.model.n_mels)),
             model: voice.model,
-            limits,
-            cpu: Cpu {
-                interactive: Arc::new(Semaphore::new(cpu_tasks)),
-                batch: Arc::new(Semaphore::new(batch_tasks)),
-            },
+            decoder: decoder.into(),
+            decoding: Places::new(cpu_tasks, batch_tasks),
+            cpu: Places::new(cpu_tasks, batch_tasks),
             windows_in_flight: settings.windows_in_flight.max(1),
             interactive: Duration::from_secs(settings.interactive_seconds),
             ahead: Arc::default(),
             requests: AtomicU64::new(0),
+            perch: Perch::default(),
         }
     }
 
@@ -117,58 +127,59 @@ impl Transcriber {
     }
 
     pub fn load(&self) -> Load {
-        Load { audio_seconds_ahead: self.ahead.audio().as_secs_f64(), ..self.engine.load() }
+        Load {
+            audio_seconds_ahead: self.ahead.audio().as_secs_f64(),
+            audio_seconds_in: self.ahead.entered().as_secs_f64(),
+            ..self.engine.load()
+        }
+    }
+
+    pub fn last_fault(&self) -> Option<Fault> {
+        self.engine.last_fault()
     }
 
     pub async fn transcribe(&self, upload: Bytes, options: &Options) -> Result<Transcript, TranscribeError> {
-        self.transcribe_on(upload, options, Terms::default()).await
+        self.transcribe_on(upload.into(), options, Terms::default(), None).await
     }
 
+    /// `hearer`: who is told of the text while it is being made.
     pub async fn transcribe_on(
         &self,
-        upload: Bytes,
+        sound: Sound,
         options: &Options,
         terms: Terms,
+        hearer: Option<Hearer>,
     ) -> Result<Transcript, TranscribeError> {
         let started = Instant::now();
         let asked = self.asked(options)?;
-        let mut opened = self.open(upload, options, terms).await?;
+        let account = Arc::new(Account { rules: self.rules.clone(), model: self.model.clone(), asked });
+        let mut opened = self.open(sound, options, terms).instrument(info_span!("open")).await?;
         self.ahead.enter(&mut opened.takes);
-        let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &asked))).await?;
+        if let ([take], Some(hearer)) = (&mut opened.takes[..], hearer) {
+            take.told = Some(Told::new(hearer, account.clone()));
+        }
+        let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &account.asked))).await?;
 
         let class = opened.class();
-        let account = Account { rules: self.rules.clone(), model: self.model.clone(), asked };
         let mut transcript = self.on_cpu(class, move || account.transcript(&opened, &heard)).await?;
         transcript.receipt.timing.total = started.elapsed();
         Ok(transcript)
     }
 
-    /// Runs a window of silence through everything, so that the first caller does not wait for caches and kernels.
-    pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
-        let started = Instant::now();
-        let pcm = Arc::new(Pcm::from_16k_mono(vec![0.0; audio::SAMPLE_RATE]));
-        let timeline = Timeline::whole(&pcm);
-        let language = Spoken::Known(self.rules.specials().languages.first().map(|(_, token)| *token));
-        let Some(window) = timeline.slice(0..audio::SAMPLE_RATE) else { return Ok(started.elapsed()) };
-        let take =
-            Take { channel: None, pcm, speech: None, timeline, ticket: Ticket::default(), ahead: None };
-        self.window(&take, window, Request { language, ..self.asked(&Options::default())?.request }).await?;
-        Ok(started.elapsed())
+    /// Whether the loaded model can do what is asked, before there is anything to hear.
+    pub fn check(&self, options: &Options) -> Result<(), TranscribeError> {
+        self.asked(options).map(drop)
     }
 
     /// The upload as audio, and where in it somebody speaks.
-    async fn open(&self, upload: Bytes, options: &Options, terms: Terms) -> Result<Opened, TranscribeError> {
-        let limits = self.limits.clone();
-        let request = self.requests.fetch_add(1, Relaxed);
+    async fn open(&self, sound: Sound, options: &Options, terms: Terms) -> Result<Opened, TranscribeError> {
+        let request = self.next_request();
         let interactive = if terms.is_patient { Duration::ZERO } else { self.interactive };
-        // How long it is can only be told once it is decoded; how long that takes, from its size.
-        let class =
-            if upload.len() <= SMALL && !terms.is_patient { Class::Interactive } else { Class::Batch };
+        let is_short = sound.is_short(interactive) && !terms.is_patient;
+        let class = if is_short { Class::Interactive } else { Class::Batch };
         let (channels, how) = (options.channels, options.speech.clone());
+        let Samples { apart, room, time: decode_time } = self.samples(sound, channels, class).await?;
         self.on_cpu(class, move || {
-            let started = Instant::now();
-            let decoded = audio::decode_channels(upload, &limits, channels)?;
-            let decode_time = started.elapsed();
             let started = Instant::now();
             let take = |(index, pcm): (usize, Pcm)| {
                 let speech = how.detect.then(|| audio::speech(&pcm, &how));
@@ -177,18 +188,20 @@ impl Transcriber {
                     None => Timeline::whole(&pcm),
                 };
                 let channel = (channels == Channels::Split).then_some(index);
-                let ticket = Ticket { request, class: Class::Batch, deadline: terms.deadline };
-                Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ahead: None }
+                let ticket =
+                    Ticket { request, key: terms.key, deadline: terms.deadline, ..Ticket::default() };
+                let speech = speech.map(Arc::from);
+                Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ..Take::default() }
             };
-            let mut takes: Vec<Take> = decoded.channels.into_iter().enumerate().map(take).collect();
+            let mut takes: Vec<Take> = apart.channels.into_iter().enumerate().map(take).collect();
             let spoken: usize = takes.iter().map(|take| take.timeline.len()).sum();
             if audio::duration_of(spoken) <= interactive {
                 takes.iter_mut().for_each(|take| take.ticket.class = Class::Interactive);
             }
             let vad_time = started.elapsed();
-            Ok(Opened { takes, incomplete: decoded.incomplete, decode_time, vad_time })
+            Opened { takes, incomplete: apart.incomplete, decode_time, vad_time, _room: room }
         })
-        .await?
+        .await
     }
 
     async fn listen(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
@@ -227,7 +240,12 @@ impl Transcriber {
             })
             .await?;
         let sequence = Sequence::new(self.rules.clone(), request, Arc::new(mel), window.duration());
-        let outcome = place.submit(sequence).await?;
+        let span =
+            info_span!("window", queue_ms = Empty, encode_ms = Empty, generate_ms = Empty, batch = Empty);
+        let outcome = place.submit(sequence).instrument(span.clone()).await?;
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        span.record("queue_ms", millis(outcome.queue)).record("encode_ms", millis(outcome.encode));
+        span.record("generate_ms", millis(outcome.generate)).record("batch", outcome.batch_size);
         take.done(window.duration());
         Ok(Listened { window, mel_time, outcome })
     }
@@ -238,18 +256,20 @@ impl Transcriber {
         class: Class,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, TranscribeError> {
-        let internal = |error: &dyn std::fmt::Display| TranscribeError::Internal(error.to_string());
-        let cpu = match class {
-            Class::Interactive => &self.cpu.interactive,
-            Class::Batch => &self.cpu.batch,
-        };
-        let permit = cpu.clone().acquire_owned().await.map_err(|error| internal(&error))?;
+        let permit = self.cpu.take(class).await?;
+        let span = Span::current();
         let task = tokio::task::spawn_blocking(move || {
+            // What is logged there bears the request's id.
+            let _span = span.entered();
             // Held by the work, not by the caller: work of a caller that left still takes its core to the end.
             let _permit = permit;
             work()
         });
-        task.await.map_err(|error| internal(&error))
+        task.await.map_err(|error| TranscribeError::Internal(error.to_string()))
+    }
+
+    fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Relaxed)
     }
 
     fn tokenizer(&self) -> &Tokenizer {
@@ -264,6 +284,8 @@ struct Opened {
     incomplete: Option<Incomplete>,
     decode_time: Duration,
     vad_time: Duration,
+    /// Given back with the samples.
+    _room: Option<Room>,
 }
 
 impl Opened {
@@ -273,20 +295,34 @@ impl Opened {
 }
 
 /// One channel, or all of them mixed, and what of it is transcribed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Take {
     /// Where channels are transcribed apart.
     channel: Option<usize>,
     pcm: Arc<Pcm>,
     /// Where somebody speaks, in samples of the file; `None`: nobody looked.
-    speech: Option<Vec<Range<usize>>>,
+    speech: Option<Arc<[Range<usize>]>>,
     timeline: Timeline,
     ticket: Ticket,
     /// What of it is still to be heard, for all to see; `None`: nobody looks.
     ahead: Option<Share>,
+    /// Who is told of its text as it is made.
+    told: Option<Told>,
 }
 
 impl Take {
+    /// The same for a look at it elsewhere.
+    fn view(&self) -> Take {
+        Take {
+            channel: self.channel,
+            pcm: self.pcm.clone(),
+            speech: self.speech.clone(),
+            timeline: self.timeline.clone(),
+            ticket: self.ticket,
+            ..Take::default()
+        }
+    }
+
     /// So much of it has been heard. What is heard again counts once.
     fn done(&self, audio: Duration) {
         if let Some(ahead) = &self.ahead {
@@ -326,4 +362,13 @@ pub enum TranscribeError {
     /// A bug of ours: a panic in a worker of the CPU pool, say. Details are in the log.
     #[error("internal error")]
     Internal(String),
+}
+
+impl From<DecodeError> for TranscribeError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Audio(error) | DecodeError::GaveUp { error, .. } => TranscribeError::Audio(error),
+            DecodeError::Internal(detail) => TranscribeError::Internal(detail),
+        }
+    }
 }

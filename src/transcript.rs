@@ -84,6 +84,8 @@ pub struct Segment {
     /// As decoded, with its leading space.
     pub text: String,
     pub tokens: Vec<u32>,
+    /// The text token by token, as far as it was sampled here.
+    pub uttered: Vec<Uttered>,
     pub temperature: f32,
     pub avg_logprob: f32,
     pub compression_ratio: f32,
@@ -96,6 +98,14 @@ pub struct Segment {
     pub risk: Vec<Risk>,
     /// Empty where they were not asked for.
     pub words: Vec<Word>,
+}
+
+/// A token of the text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Uttered {
+    /// A character may be spread over several tokens.
+    pub bytes: Vec<u8>,
+    pub logprob: f32,
 }
 
 /// One word as it stands in the text, its leading space and punctuation included.
@@ -197,7 +207,7 @@ impl DropReason {
 }
 
 /// The audio could not be read to the end that its container promises.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Incomplete {
     /// Where reading stopped, or where the unreadable stretch began.
     pub at: Duration,
@@ -216,6 +226,8 @@ pub struct Receipt {
     pub timing: Timing,
     /// The largest batch that any window of this request was part of.
     pub batch_size_seen: usize,
+    /// Tokens of prompt and keywords that each window read before its audio.
+    pub prompt_tokens: usize,
 }
 
 /// Wall time per stage, summed over the windows of the request (so stages can add up to more than `total`).

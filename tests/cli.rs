@@ -114,6 +114,36 @@ fn stored_transcripts_that_cannot_be_read_end_with_1_and_say_where() {
 }
 
 #[test]
+fn without_keys_the_service_is_for_this_machine_alone_unless_told_otherwise() {
+    let stderr = refusal(&["serve", "--host", "0.0.0.0", "--port", "0"], 64);
+    assert!(stderr.contains("verbatim keys new") && stderr.contains("--allow-no-keys"), "{stderr}");
+    assert!(!stderr.contains("loaded in"), "{stderr}");
+    let mut short = verbatim();
+    short.env("VERBATIM_SERVER__KEYS", "me:password").args(["serve", "--host", "0.0.0.0", "--port", "0"]);
+    let output = short.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("server.keys") && !stderr.contains("password"), "{stderr}");
+}
+
+#[test]
+fn a_new_key_shows_its_secret_once_and_its_lines_are_what_the_server_reads() {
+    let output = run(&["keys", "new", "ward-7"]);
+    assert!(output.status.success());
+    let (lines, told) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let secret = told.lines().find(|line| line.starts_with("vk-")).unwrap();
+    assert!(!lines.contains(secret), "{lines}");
+    assert!(lines.contains(&verbatim::http::Digest::of(secret.as_bytes()).to_string()), "{lines}");
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), &lines).unwrap();
+    let settings = verbatim::http::Settings { keys_file: Some(file.path().to_owned()), ..Default::default() };
+    assert_eq!(verbatim::http::keys::check(&settings), Ok(()));
+    assert!(verbatim::http::keys::Keys::new(&settings).holder(secret.as_bytes()).is_some());
+    assert!(refusal(&["keys", "new", "ward 7"], 2).contains("ward 7"));
+}
+
+#[test]
 fn usage_errors_end_with_2() {
     refusal(&["transcribe"], 2);
     refusal(&["transcribe", "--format", "docx", "a.wav"], 2);

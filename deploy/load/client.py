@@ -79,10 +79,14 @@ class Server:
         return json.loads((await self.get("/gpu-info"))[2])
 
     async def transcribe(self, audio: bytes, headers=None, **fields) -> tuple[int, dict, bytes]:
+        return await self.request(self.upload(audio, headers, **fields))
+
+    def upload(self, audio: bytes, headers=None, **fields) -> bytes:
+        """A whole request, to be sent as often as one likes."""
         kind, body = form(audio, **fields)
         more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = f"POST /transcribe HTTP/1.1\r\nhost: load\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
-        return await self.request(head.encode() + body)
+        return head.encode() + body
 
     async def request(self, sent: bytes) -> tuple[int, dict, bytes]:
         """Status, headers, body."""
@@ -105,6 +109,11 @@ class Server:
         """Resident bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

@@ -8,12 +8,14 @@
 import argparse
 import asyncio
 import json
+import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
-from client import Server, percentile, speech, timed
+from client import Server, percentile, speech, timed, wav
 
 PROMISES = []
 
@@ -92,22 +94,23 @@ async def overload(command, given):
     audio = speech(5)
     async with Server(command, **{"server.max_requests": 24}) as server:
         async def closed(clients, seconds):
-            end, count = time.monotonic() + seconds, 0
+            end, count, spent = time.monotonic() + seconds, 0, server.cpu()
             async def client():
                 nonlocal count
                 while time.monotonic() < end:
                     status, _, _ = await server.transcribe(audio)
                     count += status == 200
             _, took = await timed(asyncio.gather(*(client() for _ in range(clients))))
-            return count / took
+            return count / took, count / (server.cpu() - spent)
         await closed(8, 3)
-        peak = max([await closed(8, given.seconds), await closed(16, given.seconds)])
+        peak, peak_by_cpu = max([await closed(8, given.seconds), await closed(16, given.seconds)])
         before = server.memory()
         refused, served, odd, memory = [], 0, [], []
+        request = server.upload(audio)
         async def one():
             nonlocal served
             try:
-                (status, headers, _), seconds = await timed(server.transcribe(audio))
+                (status, headers, _), seconds = await timed(server.request(request))
             except OSError as error:
                 return odd.append(str(error))
             if status == 200:
@@ -117,22 +120,29 @@ async def overload(command, given):
             else:
                 odd.append(status)
         begun, tasks, sent = time.monotonic(), [], 0
-        while (now := time.monotonic() - begun) < given.seconds * 2:
+        # While the house is filling nothing is done yet; that counts for neither.
+        full, at_full, cpu = None, 0, []
+        while (now := time.monotonic() - begun) < given.seconds * 3:
             while sent < now * peak * 3:
                 tasks.append(asyncio.create_task(one()))
                 sent += 1
+            if full is None and now >= given.seconds:
+                full, at_full, cpu = now, served, [server.cpu(), sum(os.times()[:2])]
             memory.append(server.memory())
             await asyncio.sleep(0.02)
-        served_meanwhile, took = served, time.monotonic() - begun
+        served_meanwhile, took = served - at_full, time.monotonic() - begun - full
+        cpu = [(now - then) / took for now, then in zip([server.cpu(), sum(os.times()[:2])], cpu)]
         await asyncio.gather(*tasks)
         await asyncio.sleep(1)
         after, normal = await timed(server.transcribe(audio))
+        peak_after, _ = await closed(16, given.seconds)
     goodput = served_meanwhile / took / peak
     promise("goodput under three times the load is at least 95 % of the peak", goodput >= 0.95, timed=True)
     promise("every refusal is a 503 with Retry-After of 1 to 120 s", not odd and refused)
     promise("refusals' 99th percentile is below 50 ms", percentile(refused, 0.99) < 0.05, timed=True)
     promise("a second later the server answers", after[0] == 200)
-    return {"peak, requests/s": peak, "sent/s": sent / took, "goodput of peak": goodput, "refused": len(refused), "refusal p50 s": percentile(refused, 0.5),
+    return {"peak, requests/s": peak, "sent/s": sent / (took + full), "goodput of peak": goodput, "peak again afterwards, of the first": peak_after / peak,
+            "requests for a second of the server's processor, of the peak's": served_meanwhile / took / cpu[0] / peak_by_cpu, "cores used by the server": cpu[0], "by its clients": cpu[1], "refused": len(refused), "refusal p50 s": percentile(refused, 0.5),
             "refusal p99 s": percentile(refused, 0.99), "memory before, MiB": before / 2**20, "memory at most, MiB": max(memory) / 2**20,
             "first request after, s": normal, "other outcomes": len(odd)}  # fmt: skip
 
@@ -168,37 +178,50 @@ async def slow(command, given):
     """Connections that are half open or trickle: they are cut off in time, and /livez answers meanwhile."""
     settings = {"server.header_timeout_seconds": 3, "server.body_idle_timeout_seconds": 3, "server.max_connections": given.slow + 100}
     async with Server(command, **settings) as server:
-        lives, longest = [], 0.0
-        async def half_open(number):
-            nonlocal longest
-            begun = time.monotonic()
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            starts = [b"", b"POST /transcribe HT", b"POST /transcribe HTTP/1.1\r\nhost: x\r\n", b"POST /transcribe HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\nRIFF"]
-            writer.write(starts[number % 4])
-            while True:
-                try:
-                    if not await asyncio.wait_for(reader.read(4096), 0.5):
-                        break
-                except TimeoutError:
-                    if number % 4 == 2:
-                        try:
-                            writer.write(b"x")  # A header a byte at a time.
-                        except ConnectionError:
-                            break
-                except ConnectionError:
-                    break
-            longest = max(longest, time.monotonic() - begun)
-            writer.close()
-        async def watch():
-            while True:
-                lives.append((await timed(server.get("/livez")))[1])
-                await asyncio.sleep(0.05)
-        watcher = asyncio.create_task(watch())
-        await asyncio.wait_for(asyncio.gather(*(half_open(number) for number in range(given.slow))), 60)
-        watcher.cancel()
-    promise("all are cut off within a second of their deadline", longest <= 3 + 1 + 0.5, timed=True)
+        before = []
+        for _ in range(200):
+            before.append((await timed(server.get("/livez")))[1])
+            await asyncio.sleep(0.01)
+        lives, most_open = [], 0
+        hostile = await asyncio.create_subprocess_exec(sys.executable, str(Path(__file__).with_name("hostile_clients.py")), str(server.port), str(given.slow), stdout=asyncio.subprocess.PIPE)
+        done = asyncio.create_task(hostile.communicate())
+        while not done.done():
+            most_open = max(most_open, server.descriptors())
+            lives.append((await timed(server.get("/livez")))[1])
+            await asyncio.sleep(0.01)
+        kept = json.loads((await done)[0])
+    longest = max(kept.values())
+    promise("all are cut off within a second of their deadline", longest <= 3 + 1, timed=True)
     promise("/livez answers within 50 ms meanwhile (p99)", percentile(lives, 0.99) < 0.05, timed=True)
-    return {"connections": given.slow, "longest, s": longest, "livez p99, s": percentile(lives, 0.99)}
+    return {"connections": given.slow, "descriptors at most": most_open, "longest, s": longest, "longest by what was sent": {kind: round(seconds, 2) for kind, seconds in kept.items()},
+            "livez before, p50 s": percentile(before, 0.5), "livez before, p99 s": percentile(before, 0.99), "livez asked": len(lives), "livez p50, s": percentile(lives, 0.5), "livez p99, s": percentile(lives, 0.99)}  # fmt: skip
+
+
+async def dictation(command, given):
+    """A dictation in chunks of 3 s on an idle server: what each answer takes, and how many words the whole take then changes."""
+    audio = speech(given.dictation_seconds)[44:]
+    pieces = [audio[at : at + 96_000] for at in range(0, len(audio), 96_000)]
+    async with Server(command) as server:
+        async def ask(method, path, body=b""):
+            head = f"{method} /v1/sessions/load{path} HTTP/1.1\r\nhost: load\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+            status, _, answer = await server.request(head.encode() + body)
+            assert status in (200, 201), answer
+            return json.loads(answer)
+        await ask("PUT", "?language=en&format=s16le")
+        took, stands = [], ""
+        for seq, piece in enumerate(pieces):
+            answer, seconds = await timed(ask("POST", f"/chunks?seq={seq}", piece))
+            took.append(seconds)
+            assert answer["committed"].startswith(stands)
+            stands = answer["committed"]
+        done, whole = await timed(ask("POST", "/finish?response_format=json"))
+        one_shot = json.loads((await server.transcribe(wav(audio), language="en"))[2])
+    words = lambda text: len(text.split())
+    changed = sum(max(words(one["live"]), words(one["final"])) for one in done["difference"])
+    promise("the finished text is that of the whole file", done["text"] == one_shot["text"])
+    promise("a chunk of 3 s is answered within a second (p95)", percentile(took, 0.95) < 1, timed=True)
+    return {"chunks": len(took), "chunk, median s": percentile(took, 0.5), "chunk, p95 s": percentile(took, 0.95), "finish, s": whole,
+            "words": words(done["text"]), "words changed at the end": changed}  # fmt: skip
 
 
 async def terms(command, given):
@@ -217,7 +240,7 @@ async def terms(command, given):
     return {"SIGTERMs": given.sigterms, "answered": answered, "lost": lost}
 
 
-SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms}
+SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms, "dictation": dictation}
 
 
 async def main() -> int:
@@ -230,6 +253,7 @@ async def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="of each measurement of pace")
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--slow", type=int, default=1000)
+    parser.add_argument("--dictation-seconds", type=int, default=150)
     parser.add_argument("--sigterms", type=int, default=50)
     parser.add_argument("--strict", action="store_true", help="exit code 1 for promises about time too")
     parser.add_argument("--output", type=Path, help="JSON")

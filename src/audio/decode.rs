@@ -30,7 +30,7 @@ use super::{AudioError, Pcm};
 use crate::transcript::{Channels, Incomplete};
 
 /// What one upload may cost. Counted on what was decoded, never on what headers promise.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct Limits {
     pub max_duration: Duration,
     /// Bytes of 16 kHz mono f32 kept in memory.
@@ -225,9 +225,13 @@ impl Clock {
         if self.deadline.is_none_or(|deadline| Instant::now() < deadline) {
             return Ok(());
         }
-        let what = format!("the audio takes longer than {} seconds to decode", self.limit.as_secs_f64());
-        Err(AudioError::TooLarge { what, setting: "audio.max_decode_seconds" })
+        Err(took_too_long(self.limit))
     }
+}
+
+pub(super) fn took_too_long(limit: Duration) -> AudioError {
+    let what = format!("the audio takes longer than {} seconds to decode", limit.as_secs_f64());
+    AudioError::TooLarge { what, setting: "audio.max_decode_seconds" }
 }
 
 /// Why a container could not even be opened.

@@ -6,10 +6,15 @@
 //!
 //! `decode` holds the story of one upload and `decode/` its parts: `source` and `mend` (bytes as the demuxers should see
 //! them), `track` (which track, which decoder, guarded), `opus` and `aac` (what symphonia lacks), `mix` and `heard` (one
-//! channel, 16 kHz, counted), `promise` (the length that the container announced).
+//! channel, 16 kHz, counted), `promise` (the length that the container announced). `isolation` says where that happens.
+//! What comes live has no container and no end: `feed` makes samples of it, `live_speech` tells where somebody speaks.
 
 mod decode;
+mod feed;
+mod isolation;
+mod live_speech;
 mod mel;
+mod raw;
 mod resample;
 mod settings;
 mod speech;
@@ -20,10 +25,15 @@ mod window;
 use std::time::Duration;
 
 pub use decode::{Apart, Decoded, Limits, decode, decode_channels};
+pub use feed::{Encoding, Feed};
+pub use isolation::{DecodeError, Decoder, Isolation, Pending, Room, decode_worker};
+pub use live_speech::LiveSpeech;
 pub use mel::MelFilters;
+pub use raw::{decode_raw, is_file};
 pub use settings::Settings;
-pub use speech::speech;
+pub use speech::{FRAME, HYSTERESIS, LATENCY, WITHIN, speech};
 pub use timeline::{Timeline, Window};
+pub use window::quietest;
 
 /// Whisper's sampling rate.
 pub const SAMPLE_RATE: usize = 16_000;
@@ -50,6 +60,10 @@ impl Pcm {
 
     pub fn samples(&self) -> &[f32] {
         &self.samples
+    }
+
+    pub fn into_samples(self) -> Vec<f32> {
+        self.samples
     }
 
     pub fn duration(&self) -> Duration {
@@ -88,7 +102,24 @@ pub enum AudioError {
     /// The container or its audio is damaged before a single sample could be read.
     #[error("the audio is damaged and nothing of it could be decoded: {0}")]
     Damaged(String),
+    /// The process that decoded it ended without an answer.
+    #[error("the decoder gave up on the audio: {0}")]
+    GaveUp(String),
     /// A limit was passed while decoding. `setting` is the key that changes it.
     #[error("{what} (limit set by {setting})")]
     TooLarge { what: String, setting: &'static str },
+}
+
+impl AudioError {
+    /// What the metrics call it.
+    fn reason(&self) -> &'static str {
+        match self {
+            AudioError::Empty => "empty",
+            AudioError::UnknownFormat => "unknown_format",
+            AudioError::Unsupported(_) => "unsupported",
+            AudioError::Damaged(_) => "damaged",
+            AudioError::GaveUp(_) => "gave_up",
+            AudioError::TooLarge { .. } => "too_large",
+        }
+    }
 }

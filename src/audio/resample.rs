@@ -8,6 +8,8 @@ use super::SAMPLE_RATE;
 /// Input samples of one transform, about: large enough for a steep filter (a pass band to some 7.5 kHz), small enough
 /// to keep next to nothing in memory.
 const BLOCK: usize = 2048;
+/// Blocks a second of a live stream: nobody waits longer than 40 ms for the resampler, and its filter is still steep.
+const LIVE_BLOCKS: usize = 25;
 
 /// Converts one stream; its state is the tail of the chunk before. At 16 kHz it copies.
 pub(super) struct Resampler {
@@ -29,13 +31,22 @@ impl Resampler {
     /// # Errors
     /// The resampler's own sentence where it cannot serve the rate.
     pub(super) fn new(rate: usize) -> Result<Self, String> {
+        Resampler::in_blocks(rate, BLOCK)
+    }
+
+    /// The same with little delay.
+    pub(super) fn live(rate: usize) -> Result<Self, String> {
+        Resampler::in_blocks(rate, rate / LIVE_BLOCKS)
+    }
+
+    fn in_blocks(rate: usize, block: usize) -> Result<Self, String> {
         let fft = match rate {
             SAMPLE_RATE => None,
             _ => {
                 // Blocks come in whole periods of the two rates. An even number of them puts the middle of the filter on a
                 // sample; between two samples, rubato's delay is off by half of one.
                 let periods = 2 * rate / greatest_common_divisor(rate, SAMPLE_RATE);
-                let block = BLOCK.next_multiple_of(periods.max(1));
+                let block = block.next_multiple_of(periods.max(1));
                 let window = WindowFunction::BlackmanHarris2;
                 let fft = Fft::new_custom(rate, SAMPLE_RATE, block, 1, 1, window, FixedSync::Both);
                 Some(fft.map_err(|error| error.to_string())?)
@@ -129,6 +140,23 @@ mod tests {
             // The ends carry the filter's ripple from the silence outside.
             let worst = (800..want.len() - 800).map(|i| (got[i] - want[i]).abs()).fold(0.0, f32::max);
             assert!(worst < 2e-3, "{rate} Hz: off by {worst}");
+        }
+    }
+
+    #[test]
+    fn a_live_stream_sounds_the_same_with_less_delay() {
+        for rate in [8_000, 16_000, 24_000, 48_000] {
+            let (want, mut got) = (tone(SAMPLE_RATE, 440.0, 1.0), Vec::new());
+            let mut resampler = Resampler::live(rate).unwrap();
+            let mut longest = 0;
+            for (index, piece) in tone(rate, 440.0, 1.0).chunks(rate / 50).enumerate() {
+                resampler.push(piece, &mut got).unwrap();
+                longest = longest.max((index + 1) * SAMPLE_RATE / 50 - got.len());
+            }
+            assert!(longest <= SAMPLE_RATE / 10, "{rate} Hz: {longest} samples behind");
+            resampler.finish(0, &mut got).unwrap();
+            let worst = (800..want.len() - 800).map(|i| (got[i] - want[i]).abs()).fold(0.0, f32::max);
+            assert!(got.len() == want.len() && worst < 2e-3, "{rate} Hz: off by {worst}");
         }
     }
 

@@ -15,26 +15,26 @@ use super::{Pcm, SAMPLE_RATE, samples_in};
 use crate::transcript::Speech;
 
 /// Samples that the network judges at once: 16 ms.
-const FRAME: usize = 256;
+pub const FRAME: usize = 256;
 /// Frames whose levels are summed up together: about a second.
 const BLOCK: usize = 64;
 /// Once somebody speaks, speech goes on down to this much below the threshold: Silero's `get_speech_timestamps`
 /// (snakers4/silero-vad, utils_vad.py) has the same.
-const HYSTERESIS: f32 = 0.15;
+pub const HYSTERESIS: f32 = 0.15;
 /// The network hears through a window of 48 ms that ends with the frame, and takes a frame or two to make up its mind.
-const LATENCY: usize = 2 * FRAME;
+pub const LATENCY: usize = 2 * FRAME;
 /// Pauses from here on part two spans, so that windows can be cut there; which of them are left out is the timeline's to say.
 const PAUSE: usize = 3 * SAMPLE_RATE / 10;
 /// Shorter pauses are within a word: 0.2 s.
-const WITHIN: usize = SAMPLE_RATE / 5;
+pub const WITHIN: usize = SAMPLE_RATE / 5;
 
 /// In dB below full scale. Quieter frames are digital silence, which tells nothing of the background.
-const NOTHING: f32 = -90.0;
+pub(super) const NOTHING: f32 = -90.0;
 /// Where the background is brought to, and the foreground at most; the network was measured to be at its best there.
-const BACKGROUND: f32 = -34.0;
-const FOREGROUND: f32 = -3.0;
-const MOST_GAIN: f32 = 50.0;
-const LEAST_GAIN: f32 = -30.0;
+pub(super) const BACKGROUND: f32 = -34.0;
+pub(super) const FOREGROUND: f32 = -3.0;
+pub(super) const MOST_GAIN: f32 = 50.0;
+pub(super) const LEAST_GAIN: f32 = -30.0;
 /// Blocks before and after that the background and the foreground are looked for in: a voice changes with the speaker,
 /// a room does not, and somebody may speak for 15 s on end.
 const BACKGROUND_REACH: usize = 8;

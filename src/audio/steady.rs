@@ -5,8 +5,10 @@
 //! the spectrum for a tenth of a second and longer. A voice in the midst of them still changes. Figures: docs/speech.md.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use realfft::RealFftPlanner;
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
 
 use super::SAMPLE_RATE;
 use super::mel::hann;
@@ -65,20 +67,12 @@ enum Second {
 
 impl Steady {
     pub(super) fn of(samples: &[f32]) -> Self {
-        let hann = hann(N_FFT);
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(N_FFT);
-        let (mut frame, mut spectrum) = (fft.make_input_vec(), fft.make_output_vec());
-        let mut scratch = fft.make_scratch_vec();
+        let mut transform = Transform::new();
         let mut heard = Heard::new();
         let (mut blocks, mut alike) = (Vec::new(), Vec::new());
         let frames = samples.windows(N_FFT).step_by(STEP);
         for (index, window) in frames.enumerate() {
-            for ((slot, sample), weight) in frame.iter_mut().zip(window).zip(&hann) {
-                *slot = if sample.is_finite() { sample * weight } else { 0.0 };
-            }
-            fft.process_with_scratch(&mut frame, &mut spectrum, &mut scratch)
-                .expect("the buffers are its own");
-            heard.hear(spectrum.iter().map(|line| line.norm_sqr()));
+            heard.hear(transform.powers(window));
             if index >= LAG {
                 alike.push(heard.latest());
             }
@@ -106,6 +100,95 @@ impl Steady {
         let around = self.alike[frame.saturating_sub(AROUND + LAG).min(last)..last].iter().flatten();
         let (alike, count) = around.fold((0, 0), |(alike, count), one| (alike + i32::from(*one), count + 1));
         alike as f32 > count as f32 * LEAST_AROUND
+    }
+}
+
+/// Whether the last second of a live stream was steady. A file's places are asked about every second that they lie in; of a live
+/// one the next second is not known yet, so steady sound is told from speech only once it has lasted.
+pub(super) struct SteadyNow {
+    transform: Transform,
+    heard: Heard,
+    /// Samples of which no frame has begun yet.
+    waiting: Vec<f32>,
+    frames: usize,
+    second: Second,
+    alike: VecDeque<Option<bool>>,
+}
+
+impl Default for SteadyNow {
+    fn default() -> Self {
+        SteadyNow {
+            transform: Transform::new(),
+            heard: Heard::new(),
+            waiting: Vec::with_capacity(2 * N_FFT),
+            frames: 0,
+            second: Second::Changing,
+            alike: VecDeque::with_capacity(AROUND + 1),
+        }
+    }
+}
+
+impl SteadyNow {
+    pub(super) fn hear(&mut self, samples: &[f32]) {
+        self.waiting.extend_from_slice(samples);
+        let mut used = 0;
+        while let Some(window) = self.waiting.get(used..used + N_FFT) {
+            self.heard.hear(self.transform.powers(window));
+            used += STEP;
+            self.frames += 1;
+            if self.frames > LAG {
+                self.alike.push_back(self.heard.latest());
+                self.alike.drain(..self.alike.len().saturating_sub(AROUND));
+            }
+            if self.frames >= BLOCK && (self.frames - BLOCK).is_multiple_of(EVERY) {
+                self.second = self.heard.second();
+            }
+        }
+        self.waiting.drain(..used);
+    }
+
+    pub(super) fn is_steady(&self) -> bool {
+        match self.second {
+            Second::Changing => false,
+            Second::Still => true,
+            Second::Tones => {
+                let known: Vec<bool> = self.alike.iter().copied().flatten().collect();
+                let alike = known.iter().filter(|alike| **alike).count();
+                alike as f32 > known.len() as f32 * LEAST_AROUND
+            }
+        }
+    }
+}
+
+/// The spectrum of one frame.
+struct Transform {
+    hann: Vec<f32>,
+    fft: Arc<dyn RealToComplex<f32>>,
+    frame: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+}
+
+impl Transform {
+    fn new() -> Self {
+        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(N_FFT);
+        Transform {
+            hann: hann(N_FFT),
+            frame: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
+            fft,
+        }
+    }
+
+    fn powers(&mut self, window: &[f32]) -> impl Iterator<Item = f32> {
+        for ((slot, sample), weight) in self.frame.iter_mut().zip(window).zip(&self.hann) {
+            *slot = if sample.is_finite() { sample * weight } else { 0.0 };
+        }
+        self.fft
+            .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch)
+            .expect("the buffers are its own");
+        self.spectrum.iter().map(|line| line.norm_sqr())
     }
 }
 

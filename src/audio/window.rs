@@ -93,7 +93,7 @@ fn places(pieces: &[Range<usize>], pauses: &[Range<usize>], samples: &[f32], lon
 
 /// Where a pause is cut: in its quietest 0.2 s, of equals those nearest to its middle. What the detector of speech takes for a
 /// pause may begin with the soft end of a word.
-pub(super) fn quietest(pause: &Range<usize>, samples: &[f32]) -> usize {
+pub fn quietest(pause: &Range<usize>, samples: &[f32]) -> usize {
     let middle = pause.start.midpoint(pause.end);
     let half = PAUSE * FRAME / 2;
     let powers = samples.get(pause.clone()).unwrap_or_default().windows(2 * half).step_by(FRAME);

@@ -15,19 +15,19 @@ use crate::transcriber::{Transcriber, Voice};
 use super::progress::Download;
 use super::{Exit, Failure};
 
-/// Windows encoded together where `engine.encode_batch` does not say: on a CPU a batch costs as much as its windows one by one,
-/// and whoever comes in between waits for it.
-const CPU_ENCODE_BATCH: usize = 2;
-const GPU_ENCODE_BATCH: usize = 8;
-
 /// A model that is ready to work, and the thread that works it.
 pub struct Loaded {
     pub transcriber: Transcriber,
     pub worker: Worker,
 }
 
-/// Finds or fetches the files, loads them onto the device and starts the device's thread.
+/// Finds or fetches the files, loads them onto the device and starts the device's thread. Must be called within a runtime.
 pub fn load(config: &Config) -> Result<Loaded, Failure> {
+    let decoder = config.audio.decoder().map_err(|error| {
+        Failure::settings(
+            anyhow::Error::new(error).context("audio.decode_isolation: no process can decode here"),
+        )
+    })?;
     let files = locate(config)?;
     let started = Instant::now();
     let whisper = Whisper::load(&files, &options(config)?).map_err(|error| failure(config, error))?;
@@ -50,13 +50,11 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
         );
     }
     let mut engine = config.engine.clone();
-    if engine.encode_batch == 0 {
-        engine.encode_batch = if model.device == "cpu" { CPU_ENCODE_BATCH } else { GPU_ENCODE_BATCH };
-    }
+    engine.encode_batch = model.encode_batch;
     engine.interactive_alone.get_or_insert(model.device == "cpu");
     let (engine, worker) = Engine::start(rehearsed(Box::new(whisper))?, engine);
     let voice = Voice { rules, model };
-    let transcriber = Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber);
+    let transcriber = Transcriber::new(engine, voice, decoder, &config.transcriber);
     Ok(Loaded { transcriber, worker })
 }
 
@@ -89,6 +87,7 @@ fn options(config: &Config) -> Result<LoadOptions, Failure> {
         dtype: config.model.dtype.parse().map_err(|error| refuse("model.dtype", error))?,
         slots: (config.model.slots > 0).then_some(config.model.slots),
         lanes: (config.model.lanes > 0).then_some(config.model.lanes),
+        encode_batch: (config.engine.encode_batch > 0).then_some(config.engine.encode_batch),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The command line in, an exit code out: the verbs, the flags they share, and what each way to end is called.
 
+mod keys;
 mod load;
 mod models;
 mod progress;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::audio;
 use crate::config::{Config, Overrides};
 
 /// Speech to text over HTTP on one NVIDIA GPU, or on a CPU: Whisper, batched across requests.
@@ -39,6 +41,11 @@ enum Verb {
     Subtitles(subtitles::Args),
     /// Fetch models ahead of time.
     Models(models::Args),
+    /// Make keys for callers of the service.
+    Keys(keys::Args),
+    /// Decode one upload for a server, on standard input and output. Started by `serve` alone.
+    #[command(hide = true)]
+    DecodeWorker { server: u32 },
 }
 
 /// Flags that every verb has.
@@ -100,9 +107,17 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
             args.set(&mut flags);
             serve::run(asked.common.config(&flags)?)
         }
-        Verb::Transcribe(args) => transcribe::run(args, asked.common.config(&flags)?),
+        Verb::Transcribe(args) => {
+            args.set(&mut flags);
+            transcribe::run(args, asked.common.config(&flags)?)
+        }
         Verb::Subtitles(args) => subtitles::run(args),
         Verb::Models(args) => models::run(args, asked.common.config(&flags)?),
+        // Nobody reads what it might say.
+        Verb::DecodeWorker { server } => {
+            Ok(audio::decode_worker(*server).map_or(Exit::SomeFailed, |()| Exit::Done))
+        }
+        Verb::Keys(args) => keys::run(args),
     }
 }
 

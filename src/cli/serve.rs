@@ -8,8 +8,9 @@ use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::audio::Isolation;
 use crate::config::{Config, Overrides};
-use crate::engine::{EngineError, Worker};
+use crate::engine::{EngineError, Sizes, Worker};
 use crate::http::{self, App, Ended};
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
@@ -18,6 +19,8 @@ use crate::telemetry::{self, gpu::Gpu, gpu_block};
 use super::load::{Loaded, load};
 use super::{Exit, Failure};
 
+/// How often a GPU that nobody uses is tried, where `engine.canary_seconds` does not say.
+const CANARY_SECONDS: u64 = 60;
 /// After the device's death, time for the answers that say so to reach their callers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -29,17 +32,26 @@ pub struct Args {
     /// Port to listen on; 0 takes a free one and logs it [default: 8080].
     #[arg(long)]
     port: Option<u16>,
+    /// process or thread: where uploads are decoded [default: process on Linux].
+    #[arg(long, value_name = "WHERE", value_parser = ["process", "thread"])]
+    decode_isolation: Option<String>,
+    /// Let everybody in who can reach the server, where it has no keys and listens to more than this machine.
+    #[arg(long)]
+    allow_no_keys: bool,
 }
 
 impl Args {
     pub fn set(&self, flags: &mut Overrides) {
         flags.set("server.host", self.host.map(|host| host.to_string()));
         flags.set("server.port", self.port);
+        flags.set("audio.decode_isolation", self.decode_isolation.as_deref());
+        flags.set("server.allow_no_keys", self.allow_no_keys.then_some(true));
     }
 }
 
-pub fn run(config: Config) -> Result<Exit, Failure> {
-    telemetry::init(&config.log).map_err(Failure::settings)?;
+pub fn run(mut config: Config) -> Result<Exit, Failure> {
+    config.audio.decode_isolation.get_or_insert(Isolation::safest());
+    let _traces = telemetry::init_with(&config.log, &config.telemetry).map_err(Failure::settings)?;
     tracing::info!("verbatim {}", env!("CARGO_PKG_VERSION"));
     let runtime = Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let exit = runtime.block_on(serve(config));
@@ -53,24 +65,33 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let gpu = Gpu::probe();
     tracing::info!("\n{}", gpu_block(&gpu.read().await).trim_end());
 
+    http::keys::check(&config.server).map_err(Failure::settings)?;
     // Before the model: a port that is taken should not cost a load. Callers wait in the backlog meanwhile.
     let listener = bind(&config).await?;
-    let settings = config.server.clone();
+    let (settings, sessions) = (config.server.clone(), config.sessions.clone());
+    let canary_seconds = config.engine.canary_seconds;
+    let has_keys = !settings.keys.is_empty() || settings.keys_file.is_some();
     let loading = tokio::task::spawn_blocking(move || load(&config));
     let Loaded { transcriber, worker } = tokio::select! {
         loaded = loading => loaded.map_err(|error| Failure::new(Exit::DeviceLost, error))??,
         () = shutdown.graceful.cancelled() => return Ok(Exit::Done),
     };
 
+    let canary_seconds =
+        canary_seconds.unwrap_or(if transcriber.model().device == "cpu" { 0 } else { CANARY_SECONDS });
     let readiness = Readiness::default();
     let warming = readiness.hold("warm-up");
     let app = App::new(transcriber, readiness, gpu, settings);
+    let app = app.with_sessions(sessions).context("sessions.dir").map_err(Failure::settings)?;
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::BadSettings, error))?;
-    let server = http::serve(listener, app.clone(), shutdown.graceful.clone().cancelled_owned());
+    let server = http::serve(listener, app.clone(), shutdown.clone());
     let warm_up = async {
-        let took = app.warm_up().await.context("the warm-up failed")?;
+        let (took, sizes) = app.warm_up().await.context("the warm-up failed")?;
         drop(warming);
-        announce(address, took);
+        announce(address, has_keys, took, sizes);
+        if canary_seconds > 0 {
+            app.canaries(Duration::from_secs(canary_seconds)).await;
+        }
         // The server goes on; this branch has nothing more to say.
         std::future::pending::<Result<Exit, anyhow::Error>>().await
     };
@@ -115,10 +136,15 @@ async fn bind(config: &Config) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(taken)
 }
 
-fn announce(address: SocketAddr, warm_up: Duration) {
-    if !address.ip().is_loopback() {
-        tracing::warn!("whoever can reach {address} can use this service: it has no keys yet");
+fn announce(address: SocketAddr, has_keys: bool, warm_up: Duration, Sizes { windows, rows }: Sizes) {
+    if !address.ip().to_canonical().is_loopback() && !has_keys {
+        tracing::warn!(
+            "whoever can reach {address} can use this service: it has no keys (server.allow_no_keys)"
+        );
     }
-    tracing::info!(warm_up_ms = warm_up.as_millis() as u64, "ready on http://{address}");
-    tracing::info!("try: curl -F file=@speech.mp3 http://{address}/transcribe");
+    let warm_up_ms = warm_up.as_millis() as u64;
+    tracing::info!(warm_up_ms, "warmed with up to {windows} windows at once and {rows} rows a step");
+    tracing::info!("ready on http://{address}");
+    let key = if has_keys { "-H 'Authorization: Bearer KEY' " } else { "" };
+    tracing::info!("try: curl {key}-F file=@speech.mp3 http://{address}/transcribe");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::config::Config;
+use crate::config::{Config, Overrides};
 use crate::engine::{EngineError, Worker};
 use crate::format::{Format, Layout, Rendered, render};
 use crate::http::options::Wanted;
@@ -41,6 +41,9 @@ pub struct Args {
     /// Write each file's text here, named after it, instead of to standard output.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
+    /// process or thread: where files are decoded [default: thread].
+    #[arg(long, value_name = "WHERE", value_parser = ["process", "thread"])]
+    decode_isolation: Option<String>,
     #[command(flatten)]
     flags: Flags,
     #[command(flatten)]
@@ -48,6 +51,10 @@ pub struct Args {
 }
 
 impl Args {
+    pub fn set(&self, flags: &mut Overrides) {
+        flags.set("audio.decode_isolation", self.decode_isolation.as_deref());
+    }
+
     fn wanted(&self) -> Result<(Options, Layout), Failure> {
         let Wanted { mut options, mut layout, .. } = self.flags.wanted().map_err(Failure::usage)?;
         layout.format = self.format;
@@ -66,8 +73,11 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     telemetry::init(&config.log).map_err(Failure::settings)?;
     let wanted = args.wanted()?;
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
-    let loaded = load(&config)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
+    let loaded = {
+        let _entered = runtime.enter();
+        load(&config)?
+    };
     let exit = runtime.block_on(transcribe_all(args, wanted, output, loaded));
     // A read of standard input that nobody ends would keep the process.
     runtime.shutdown_timeout(Duration::ZERO);

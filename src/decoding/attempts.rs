@@ -39,6 +39,8 @@ struct Suspect {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judged {
     pub tokens: Vec<Token>,
+    /// Of `tokens`, and maybe of more that were said after them.
+    pub logprobs: Vec<f32>,
     pub figures: Figures,
     pub temperature: f32,
     pub verdict: Verdict,
@@ -123,6 +125,7 @@ impl Attempts {
         let cut_short = !found.ended;
         let mut judged = Judged {
             tokens: found.tokens,
+            logprobs: found.logprobs,
             figures,
             temperature,
             verdict: figures.verdict(&request.fallback, request.stop),

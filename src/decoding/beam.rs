@@ -28,6 +28,7 @@ struct Beam {
     /// Place among the seat's lanes.
     lane: usize,
     tokens: Vec<Token>,
+    logprobs: Vec<f32>,
     sum_logprob: f32,
 }
 
@@ -42,6 +43,7 @@ struct Copy {
 struct Candidate {
     parent: usize,
     token: Token,
+    logprob: f32,
     sum_logprob: f32,
 }
 
@@ -80,8 +82,9 @@ impl Beams {
             if candidate.token == end {
                 // Those that end come in order, the likeliest first, and only as many as there is patience for.
                 if self.finished.len() < self.enough {
-                    let tokens = self.live[candidate.parent].tokens.clone();
-                    self.finished.push(Found { tokens, sum_logprob: candidate.sum_logprob, ended: true });
+                    let Beam { tokens, logprobs, .. } = self.live[candidate.parent].clone();
+                    let sum_logprob = candidate.sum_logprob;
+                    self.finished.push(Found { tokens, logprobs, sum_logprob, ended: true });
                 }
             } else {
                 kept.push(candidate);
@@ -115,7 +118,8 @@ impl Beams {
             if texts.len() >= self.size {
                 break;
             }
-            texts.push(Found { tokens: beam.tokens, sum_logprob: beam.sum_logprob, ended: false });
+            let Beam { tokens, logprobs, sum_logprob, .. } = beam;
+            texts.push(Found { tokens, logprobs, sum_logprob, ended: false });
         }
         texts
     }
@@ -127,6 +131,7 @@ impl Beams {
             candidates.extend(sample.choices.iter().map(|choice| Candidate {
                 parent,
                 token: choice.token,
+                logprob: choice.logprob,
                 sum_logprob: beam.sum_logprob + choice.logprob,
             }));
         }
@@ -152,7 +157,8 @@ impl Beams {
                 self.copies.push(Copy { from: parent.lane, to: lane, positions });
             }
             let tokens = [parent.tokens.as_slice(), &[candidate.token]].concat();
-            next.push(Beam { lane, tokens, sum_logprob: candidate.sum_logprob });
+            let logprobs = [parent.logprobs.as_slice(), &[candidate.logprob]].concat();
+            next.push(Beam { lane, tokens, logprobs, sum_logprob: candidate.sum_logprob });
         }
         self.live = next;
     }

@@ -29,6 +29,8 @@ pub struct Ground<'a> {
 pub struct Found {
     /// Text and timestamps, without the end of text.
     pub tokens: Vec<Token>,
+    /// Of each of `tokens`.
+    pub logprobs: Vec<f32>,
     /// Over all tokens, the end of text counted.
     pub sum_logprob: f32,
     /// The model ended it itself.
@@ -181,6 +183,7 @@ impl Group {
                 line.found.ended = true;
             } else {
                 line.found.tokens.push(token);
+                line.found.logprobs.push(logprob);
             }
             line.done = line.found.ended || ground.is_full(line.found.tokens.len());
         }

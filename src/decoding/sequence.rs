@@ -59,6 +59,8 @@ pub enum Work {
 pub struct Hypothesis {
     /// Text and timestamps, without the end of text.
     pub tokens: Vec<Token>,
+    /// Log-probabilities of `tokens`, and maybe of more that were said after them.
+    pub logprobs: Vec<f32>,
     /// Mean log-probability of the sampled tokens, the end of text counted.
     pub avg_logprob: f32,
     pub no_speech_prob: f32,
@@ -195,6 +197,7 @@ impl Sequence {
         let judged = self.judged.unwrap_or_default();
         Hypothesis {
             tokens: judged.tokens,
+            logprobs: judged.logprobs,
             avg_logprob: judged.figures.avg_logprob,
             no_speech_prob: self.no_speech_prob,
             compression_ratio: judged.figures.compression_ratio,

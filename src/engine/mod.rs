@@ -1,20 +1,25 @@
 //! Many windows in, one device: sequences are queued, batched over the model's slots, and answered one by one.
 
+mod places;
 mod queue;
 mod scheduler;
 mod stats;
+mod turn;
+mod warm_up;
 mod watchdog;
 mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::places::{Permit, Places};
 pub use self::queue::Class;
 use self::stats::Stats;
-use self::worker::Job;
+pub use self::warm_up::{Sizes, WarmUp, Warmed};
+use self::worker::{Job, Order};
 use crate::decoding::{Hypothesis, Sequence};
 use crate::model::Model;
 
@@ -36,6 +41,10 @@ pub struct Settings {
     pub coalesce_ms: u64,
     /// The process ends when the device has shown no life for so long, so that the platform starts it anew. 0: never.
     pub hang_timeout_seconds: u64,
+    /// A short silent window runs through everything when the device has been idle for so long, so that a failure is found before a
+    /// caller finds it. 0: never. `None`: every minute on a GPU, never on a CPU, where there is no driver to fail and a window of a
+    /// large model takes the whole machine for a minute.
+    pub canary_seconds: Option<u64>,
 }
 
 impl Default for Settings {
@@ -47,6 +56,7 @@ impl Default for Settings {
             interactive_alone: None,
             coalesce_ms: 2,
             hang_timeout_seconds: 300,
+            canary_seconds: None,
         }
     }
 }
@@ -54,18 +64,13 @@ impl Default for Settings {
 /// A handle on the device's thread; cheap to clone. The thread ends when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    jobs: mpsc::UnboundedSender<Job>,
-    places: Arc<Places>,
+    orders: mpsc::UnboundedSender<Order>,
+    /// Room to wait in, by class: each window in the queue holds a log-mel of a megabyte.
+    interactive: Places,
+    batch: Places,
     stats: Arc<Stats>,
     /// Cancelled when the device is lost while its thread cannot say so itself.
     lost: CancellationToken,
-}
-
-/// Room to wait in, by class: each window in the queue holds a log-mel of a megabyte.
-#[derive(Debug)]
-struct Places {
-    interactive: Arc<Semaphore>,
-    batch: Arc<Semaphore>,
 }
 
 /// The right to wait for a slot. Dropping it gives it back.
@@ -73,7 +78,7 @@ struct Places {
 pub struct Place {
     engine: Engine,
     ticket: Ticket,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
 }
 
 /// The device's thread itself. Its end is the end of the process.
@@ -88,15 +93,12 @@ pub struct Worker {
 impl Engine {
     /// Starts the one thread that will ever touch `model`.
     pub fn start(model: Box<dyn Model>, settings: Settings) -> (Engine, Worker) {
-        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (orders, waiting) = mpsc::unbounded_channel();
         let (ended, end) = oneshot::channel();
         let stats = Arc::new(Stats::new(model.capacity().slots));
         let counted = stats.clone();
-        let room = |windows: usize| Arc::new(Semaphore::new(windows.max(1)));
-        let places = Arc::new(Places {
-            interactive: room(settings.queue_windows / 2),
-            batch: room(settings.queue_windows),
-        });
+        let (interactive, batch) =
+            (Places::new(settings.queue_windows / 2), Places::new(settings.queue_windows));
         let hang_timeout = Duration::from_secs(settings.hang_timeout_seconds);
         let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || {
             // A panic unwinds past this send; the dropped sender then says so.
@@ -108,14 +110,14 @@ impl Engine {
         }
         let lost = CancellationToken::new();
         let worker = Worker { end, stats: stats.clone(), lost: lost.clone(), hang_timeout };
-        (Engine { jobs, places, stats, lost }, worker)
+        (Engine { orders, interactive, batch, stats, lost }, worker)
     }
 
     /// A place in the queue, before the window's log-mel is made.
     pub async fn place(&self, ticket: Ticket) -> Result<Place, EngineError> {
         let places = match ticket.class {
-            Class::Interactive => &self.places.interactive,
-            Class::Batch => &self.places.batch,
+            Class::Interactive => &self.interactive,
+            Class::Batch => &self.batch,
         };
         let late = async {
             match ticket.deadline {
@@ -124,10 +126,7 @@ impl Engine {
             }
         };
         tokio::select! {
-            permit = places.clone().acquire_owned() => {
-                let permit = permit.map_err(|_| EngineError::Closed)?;
-                Ok(Place { engine: self.clone(), ticket, permit })
-            }
+            permit = places.enter(ticket) => Ok(Place { engine: self.clone(), ticket, permit }),
             () = self.lost.cancelled() => Err(EngineError::Hung),
             () = late => Err(EngineError::Late),
         }
@@ -139,8 +138,23 @@ impl Engine {
         self.place(Ticket::default()).await?.submit(sequence).await
     }
 
+    /// Runs batches of every size, as `warm_up` says; whoever comes meanwhile waits. The batches are counted nowhere.
+    pub async fn warm_up(&self, warm_up: WarmUp) -> Result<Warmed, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::WarmUp(warm_up, reply)).map_err(|_| EngineError::Closed)?;
+        tokio::select! {
+            answer = answer => answer.unwrap_or_else(|_| Err(EngineError::Lost("its thread ended".to_owned()))),
+            () = self.lost.cancelled() => Err(EngineError::Hung),
+        }
+    }
+
     pub fn load(&self) -> Load {
-        self.stats.load()
+        Load { is_lost: self.lost.is_cancelled() || self.orders.is_closed(), ..self.stats.load() }
+    }
+
+    /// The latest of this process, also one that was got over.
+    pub fn last_fault(&self) -> Option<Fault> {
+        self.stats.fault()
     }
 }
 
@@ -151,7 +165,7 @@ impl Place {
         let (reply, answer) = oneshot::channel();
         engine.stats.queued();
         let job = Job { sequence, ticket, submitted: Instant::now(), reply, _place: permit };
-        if engine.jobs.send(job).is_err() {
+        if engine.orders.send(Order::Window(job)).is_err() {
             engine.stats.dequeued();
             return Err(EngineError::Closed);
         }
@@ -168,9 +182,14 @@ impl Worker {
     pub async fn ended(&mut self) -> Result<(), EngineError> {
         tokio::select! {
             end = &mut self.end => {
-                end.unwrap_or_else(|_| Err(EngineError::Lost("its thread panicked".to_owned())))
+                end.unwrap_or_else(|_| {
+                    let lost = EngineError::Lost("its thread panicked".to_owned());
+                    self.stats.failed(&lost);
+                    Err(lost)
+                })
             }
             () = watchdog::hangs(&self.stats, self.hang_timeout) => {
+                self.stats.failed(&EngineError::Hung);
                 self.lost.cancel();
                 Err(EngineError::Hung)
             }
@@ -184,8 +203,12 @@ pub struct Ticket {
     /// The same for all windows of a request.
     pub request: u64,
     pub class: Class,
+    /// Whose request it is, where callers are known; 0: nobody's. Keys share the device alike.
+    pub key: u64,
     /// From then on nobody wants the answer.
     pub deadline: Option<Instant>,
+    /// Asked for by nobody, to see that the device works: counted nowhere.
+    pub is_canary: bool,
 }
 
 impl Ticket {
@@ -214,6 +237,8 @@ pub struct Load {
     pub queued_windows: usize,
     /// Audio that was accepted and is not transcribed yet; the transcriber's to know.
     pub audio_seconds_ahead: f64,
+    /// Audio that was accepted since the start; the transcriber's to know.
+    pub audio_seconds_in: f64,
     /// Windows answered since the start.
     pub windows_done: u64,
     /// Audio transcribed since the start.
@@ -222,8 +247,22 @@ pub struct Load {
     pub busy_seconds: f64,
     pub steps_done: u64,
     pub tokens_done: u64,
+    /// Windows of one encoder pass and rows of one step at most: as set, or as learnt where the device had no room for more.
+    pub most_windows: usize,
+    pub most_rows: usize,
+    /// Seconds since the device's thread last had something to do; 0 while it has.
+    pub idle_seconds: f64,
     /// Seconds since the device's thread last finished something or found nothing to do.
     pub heartbeat_age_seconds: f64,
+    /// Its thread has ended or is given up; the process is about to end.
+    pub is_lost: bool,
+}
+
+/// What went wrong on the device, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub what: String,
+    pub at: Instant,
 }
 
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]

@@ -1,8 +1,9 @@
 //! Windows of many requests in, the next one for a free slot out: pure, and generic over what waits.
 //!
-//! Start-time fair queueing (Goyal, Vin, Cheng 1996) at two levels: among the classes by weight, and within a class among the
-//! requests, one window costing the same as another. A request that was not waiting gets no credit for it, and one that asks for
-//! a hundred windows gets no more of the device than one that asks for two.
+//! Start-time fair queueing (Goyal, Vin, Cheng 1996) at three levels: among the classes by weight, within a class among the keys
+//! that the requests came with, and within a key among its requests, one window costing the same as another. Who was not waiting
+//! gets no credit for it. A key with a hundred requests gets no more of the device than a key with one, and a request of a
+//! hundred windows no more than one of two.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,18 +29,21 @@ impl Class {
     }
 }
 
+/// Of one key, by request.
+type Requests<T> = Level<u64, VecDeque<(Ticket, T)>>;
+
 #[derive(Debug)]
 pub struct Queue<T> {
-    classes: Fair<Class>,
-    lines: BTreeMap<Class, Lines<T>>,
+    classes: Level<Class, Level<u64, Requests<T>>>,
     len: usize,
 }
 
-/// The requests of one class.
+/// What waits, by class, key or request, and who of them was served how much.
 #[derive(Debug)]
-struct Lines<T> {
-    requests: Fair<u64>,
-    waiting: BTreeMap<u64, VecDeque<(Ticket, T)>>,
+struct Level<K, L> {
+    fair: Fair<K>,
+    /// None of them empty.
+    lines: BTreeMap<K, L>,
 }
 
 /// Who was served how much.
@@ -52,10 +56,6 @@ struct Fair<K> {
 }
 
 impl<K: Ord + Copy> Fair<K> {
-    fn new() -> Self {
-        Fair { clock: 0.0, next: BTreeMap::new() }
-    }
-
     fn start(&self, one: K) -> f64 {
         self.next.get(&one).map_or(self.clock, |next| next.max(self.clock))
     }
@@ -76,7 +76,7 @@ impl<K: Ord + Copy> Fair<K> {
 
 impl<T> Queue<T> {
     pub fn new() -> Self {
-        Queue { classes: Fair::new(), lines: BTreeMap::new(), len: 0 }
+        Queue { classes: Level::default(), len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -84,17 +84,15 @@ impl<T> Queue<T> {
     }
 
     pub fn push(&mut self, ticket: Ticket, waiting: T) {
-        let lines = self.lines.entry(ticket.class).or_insert_with(Lines::new);
-        lines.waiting.entry(ticket.request).or_default().push_back((ticket, waiting));
+        let keys = self.classes.lines.entry(ticket.class).or_default();
+        let requests = keys.lines.entry(ticket.key).or_default();
+        requests.lines.entry(ticket.request).or_default().push_back((ticket, waiting));
         self.len += 1;
     }
 
     /// Whose turn it is among the classes that `may` have one; windows of a request keep their order.
     pub fn pop(&mut self, may: impl Fn(Class) -> bool) -> Option<(Ticket, T)> {
-        let waiting = self.lines.iter().filter(|(class, lines)| may(**class) && !lines.waiting.is_empty());
-        let class = self.classes.first(waiting.map(|(class, _)| *class))?;
-        let popped = self.lines.get_mut(&class)?.pop()?;
-        self.classes.serve(class, 1.0 / class.weight());
+        let popped = self.classes.pop(may, |class| 1.0 / class.weight())?;
         self.len -= 1;
         Some(popped)
     }
@@ -102,34 +100,71 @@ impl<T> Queue<T> {
     /// Takes out whatever is not wanted any more.
     pub fn remove_if(&mut self, gone: impl Fn(&Ticket, &T) -> bool) -> Vec<(Ticket, T)> {
         let mut removed = Vec::new();
-        for lines in self.lines.values_mut() {
-            for line in lines.waiting.values_mut() {
-                let (out, kept) =
-                    std::mem::take(line).into_iter().partition(|(ticket, one)| gone(ticket, one));
-                *line = kept;
-                removed.extend::<VecDeque<_>>(out);
-            }
-            lines.waiting.retain(|_, line| !line.is_empty());
-        }
+        self.classes.remove_if(&gone, &mut removed);
         self.len -= removed.len();
         removed
     }
 }
 
-impl<T> Lines<T> {
-    fn new() -> Self {
-        Lines { requests: Fair::new(), waiting: BTreeMap::new() }
+/// What a level is made of: further levels, and at the bottom the windows of one request.
+trait Line<T> {
+    fn is_empty(&self) -> bool;
+    fn take(&mut self) -> Option<(Ticket, T)>;
+    fn remove_if(&mut self, gone: &impl Fn(&Ticket, &T) -> bool, removed: &mut Vec<(Ticket, T)>);
+}
+
+impl<T> Line<T> for VecDeque<(Ticket, T)> {
+    fn is_empty(&self) -> bool {
+        self.is_empty()
     }
 
-    fn pop(&mut self) -> Option<(Ticket, T)> {
-        let request = self.requests.first(self.waiting.keys().copied())?;
-        let line = self.waiting.get_mut(&request)?;
-        let popped = line.pop_front();
+    fn take(&mut self) -> Option<(Ticket, T)> {
+        self.pop_front()
+    }
+
+    fn remove_if(&mut self, gone: &impl Fn(&Ticket, &T) -> bool, removed: &mut Vec<(Ticket, T)>) {
+        let (out, kept) = std::mem::take(self).into_iter().partition(|(ticket, one)| gone(ticket, one));
+        *self = kept;
+        removed.extend::<VecDeque<_>>(out);
+    }
+}
+
+impl<K: Ord + Copy, T, L: Line<T>> Line<T> for Level<K, L> {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    fn take(&mut self) -> Option<(Ticket, T)> {
+        self.pop(|_| true, |_| 1.0)
+    }
+
+    fn remove_if(&mut self, gone: &impl Fn(&Ticket, &T) -> bool, removed: &mut Vec<(Ticket, T)>) {
+        self.lines.values_mut().for_each(|line| line.remove_if(gone, removed));
+        self.lines.retain(|_, line| !line.is_empty());
+    }
+}
+
+impl<K: Ord + Copy, L> Level<K, L> {
+    /// `cost`: what a turn of each counts for.
+    fn pop<T>(&mut self, may: impl Fn(K) -> bool, cost: impl Fn(K) -> f64) -> Option<(Ticket, T)>
+    where
+        L: Line<T>,
+    {
+        let one = self.fair.first(self.lines.keys().copied().filter(|one| may(*one)))?;
+        let line = self.lines.get_mut(&one)?;
+        let popped = line.take()?;
         if line.is_empty() {
-            self.waiting.remove(&request);
+            self.lines.remove(&one);
         }
-        self.requests.serve(request, 1.0);
-        popped
+        self.fair.serve(one, cost(one));
+        Some(popped)
+    }
+}
+
+// Derived, these would ask that `K` and `L` have defaults too.
+impl<K, L> Default for Level<K, L> {
+    fn default() -> Self {
+        Level { fair: Fair { clock: 0.0, next: BTreeMap::new() }, lines: BTreeMap::new() }
     }
 }
 
@@ -140,7 +175,11 @@ mod tests {
     use super::*;
 
     fn ticket(request: u64, class: Class) -> Ticket {
-        Ticket { request, class, deadline: None }
+        Ticket { request, class, ..Ticket::default() }
+    }
+
+    fn keyed(key: u64, request: u64) -> Ticket {
+        Ticket { key, ..ticket(request, Class::Batch) }
     }
 
     fn filled(requests: &[(u64, Class, usize)]) -> Queue<usize> {
@@ -205,7 +244,98 @@ mod tests {
         assert_eq!((queue.len(), order(&mut queue, 9).len()), (2, 2));
     }
 
+    /// How many of the next turns each key has.
+    fn turns_of_keys(queue: &mut Queue<usize>, turns: usize, keys: &[u64]) -> Vec<usize> {
+        let served: Vec<u64> =
+            (0..turns).filter_map(|_| queue.pop(|_| true)).map(|(ticket, _)| ticket.key).collect();
+        keys.iter().map(|key| served.iter().filter(|one| *one == key).count()).collect()
+    }
+
+    #[test]
+    fn a_key_with_one_file_gets_half_of_the_device_beside_a_key_with_a_hundred() {
+        let mut queue = Queue::new();
+        for request in 0..100 {
+            (0..20).for_each(|window| queue.push(keyed(1, request), window));
+        }
+        (0..20).for_each(|window| queue.push(keyed(2, 100), window));
+        assert_eq!(turns_of_keys(&mut queue, 40, &[1, 2]), [20, 20]);
+        // Its work is done: the other has the whole.
+        assert_eq!(turns_of_keys(&mut queue, 40, &[1, 2]), [40, 0]);
+    }
+
+    #[test]
+    fn the_requests_of_a_key_share_alike_what_the_key_gets() {
+        let mut queue = Queue::new();
+        for ticket in [keyed(1, 10), keyed(1, 11), keyed(2, 20)] {
+            (0..9).for_each(|window| queue.push(ticket, window));
+        }
+        assert_eq!(order(&mut queue, 8), [10, 20, 11, 20, 10, 20, 11, 20]);
+    }
+
+    #[test]
+    fn a_key_that_comes_back_has_neither_credit_nor_debt() {
+        let mut queue = Queue::new();
+        (0..50).for_each(|window| queue.push(keyed(1, 10), window));
+        assert_eq!(turns_of_keys(&mut queue, 30, &[1]), [30]);
+        for request in 20..22 {
+            (0..20).for_each(|window| queue.push(keyed(2, request), window));
+        }
+        let shares = turns_of_keys(&mut queue, 10, &[1, 2]);
+        assert!(shares.iter().all(|share| (4..=6).contains(share)), "{shares:?}");
+    }
+
+    #[test]
+    fn keys_share_within_a_class_and_the_class_comes_first() {
+        let mut queue = Queue::new();
+        (0..9).for_each(|window| queue.push(keyed(1, 10), window));
+        (0..9).for_each(|window| queue.push(Ticket { key: 2, ..ticket(20, Class::Interactive) }, window));
+        (0..9).for_each(|window| queue.push(Ticket { key: 1, ..ticket(11, Class::Interactive) }, window));
+        let served = order(&mut queue, 9);
+        let count = |request| served.iter().filter(|one| **one == request).count();
+        assert_eq!((count(10), count(11), count(20)), (1, 4, 4), "{served:?}");
+    }
+
+    #[test]
+    fn what_a_key_no_longer_wants_leaves_the_others_their_turns() {
+        let mut queue = Queue::new();
+        (0..5).for_each(|window| queue.push(keyed(1, 10), window));
+        (0..5).for_each(|window| queue.push(keyed(2, 20), window));
+        assert_eq!(queue.remove_if(|ticket, _| ticket.key == 1).len(), 5);
+        assert_eq!((queue.len(), order(&mut queue, 9)), (5, vec![20; 5]));
+    }
+
     proptest! {
+        /// However many requests each key has, and however long: keys that wait all the time are served alike, and so are the
+        /// requests of one key.
+        #[test]
+        fn keys_are_served_alike_and_so_are_the_requests_of_each(
+            keys in prop::collection::vec(prop::collection::vec(1usize..20, 1..6), 1..5),
+            turns in 1usize..150,
+        ) {
+            let mut queue = Queue::new();
+            let name = |key: usize, index: usize| (key * 100 + index) as u64;
+            for (key, requests) in keys.iter().enumerate() {
+                for (index, windows) in requests.iter().enumerate() {
+                    (0..*windows).for_each(|window| queue.push(keyed(key as u64, name(key, index)), window));
+                }
+            }
+            let served = order(&mut queue, turns);
+            let total: usize = keys.iter().flatten().sum();
+            prop_assert_eq!((served.len(), queue.len()), (turns.min(total), total - turns.min(total)));
+            let of = |request: u64| served.iter().filter(|one| **one == request).count();
+            let of_key = |key: usize| served.iter().filter(|one| **one / 100 == key as u64).count();
+            let alike = |counts: Vec<usize>| {
+                let (least, most) = (counts.iter().min(), counts.iter().max());
+                least.zip(most).is_none_or(|(least, most)| most - least <= 1)
+            };
+            let waiting = (0..keys.len()).filter(|key| of_key(*key) < keys[*key].iter().sum());
+            prop_assert!(alike(waiting.map(of_key).collect()), "{:?}", served);
+            for (key, requests) in keys.iter().enumerate() {
+                let counts = requests.iter().enumerate().map(|(index, windows)| (of(name(key, index)), *windows));
+                let waiting = counts.filter(|(served, windows)| served < windows);
+                prop_assert!(alike(waiting.map(|(served, _)| served).collect()), "{:?}", served);
+            }
+        }
         /// However much each asks for, those who wait all the time are served alike, within one window.
         #[test]
         fn whoever_waits_is_served_as_often_as_the_others(windows in prop::collection::vec(1usize..60, 1..8), turns in 1usize..200) {

@@ -1,9 +1,12 @@
 //! What the engine is doing, counted by its thread and read by anyone.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Load;
+use super::warm_up::Sizes;
+use super::{Fault, Load};
 
 /// Counters need no order among each other: each is read for itself.
 #[derive(Debug)]
@@ -20,6 +23,9 @@ pub struct Stats {
     /// Milliseconds after `started` at which the thread last came round.
     beat_ms: AtomicU64,
     idle: AtomicBool,
+    most_windows: AtomicUsize,
+    most_rows: AtomicUsize,
+    fault: Mutex<Option<Fault>>,
 }
 
 impl Stats {
@@ -36,6 +42,9 @@ impl Stats {
             tokens: AtomicU64::new(0),
             beat_ms: AtomicU64::new(0),
             idle: AtomicBool::new(false),
+            most_windows: AtomicUsize::new(0),
+            most_rows: AtomicUsize::new(0),
+            fault: Mutex::new(None),
         }
     }
 
@@ -65,6 +74,21 @@ impl Stats {
         self.audio_ms.fetch_add(audio.as_millis() as u64, Relaxed);
     }
 
+    /// The largest batches there is room for.
+    pub fn fits(&self, most: Sizes) {
+        self.most_windows.store(most.windows, Relaxed);
+        self.most_rows.store(most.rows, Relaxed);
+    }
+
+    pub fn failed(&self, what: &impl Display) {
+        let fault = Fault { what: what.to_string(), at: Instant::now() };
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The thread is alive and about to look for work.
     pub fn beat(&self) {
         self.beat_ms.store(self.started.elapsed().as_millis() as u64, Relaxed);
@@ -82,17 +106,27 @@ impl Stats {
     pub fn load(&self) -> Load {
         let since_beat =
             self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Relaxed)));
+        let is_idle = self.idle.load(Relaxed);
+        let (idle_seconds, heartbeat_age_seconds) = match is_idle {
+            true => (since_beat.as_secs_f64(), 0.0),
+            false => (0.0, since_beat.as_secs_f64()),
+        };
         Load {
             slots: self.slots,
             slots_busy: self.slots_busy.load(Relaxed),
             queued_windows: self.queued.load(Relaxed),
             audio_seconds_ahead: 0.0,
+            audio_seconds_in: 0.0,
             windows_done: self.windows.load(Relaxed),
             audio_seconds_done: self.audio_ms.load(Relaxed) as f64 / 1e3,
             busy_seconds: self.busy_us.load(Relaxed) as f64 / 1e6,
             steps_done: self.steps.load(Relaxed),
             tokens_done: self.tokens.load(Relaxed),
-            heartbeat_age_seconds: if self.idle.load(Relaxed) { 0.0 } else { since_beat.as_secs_f64() },
+            most_windows: self.most_windows.load(Relaxed),
+            most_rows: self.most_rows.load(Relaxed),
+            idle_seconds,
+            heartbeat_age_seconds,
+            is_lost: false,
         }
     }
 }

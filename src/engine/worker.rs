@@ -1,19 +1,27 @@
-//! The thread that owns the device: receives windows, follows the scheduler's plans, answers each window once.
+//! The thread that owns the device: receives windows, gives them their slots, and takes its turns until nobody is left.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+use super::places::Permit;
 use super::queue::Queue;
-use super::scheduler::{Plan, Scheduler};
+use super::scheduler::Scheduler;
 use super::stats::Stats;
+use super::warm_up::{self, Sizes, WarmUp, Warmed};
 use super::{EngineError, Outcome, Settings, Ticket};
-use crate::audio::LogMel;
-use crate::decoding::{Hypothesis, Sequence};
-use crate::model::{AlignRow, Alignment, Fork, Model, ModelError, Sample, Slot, Step};
+use crate::decoding::Sequence;
+use crate::model::{Model, ModelError};
 use crate::telemetry::metrics;
+
+/// What the thread is sent.
+#[expect(clippy::large_enum_variant, reason = "nearly all are windows")]
+#[derive(Debug)]
+pub enum Order {
+    Window(Job),
+    WarmUp(WarmUp, oneshot::Sender<Result<Warmed, EngineError>>),
+}
 
 /// A window waiting for a slot.
 #[derive(Debug)]
@@ -23,31 +31,30 @@ pub struct Job {
     pub submitted: Instant,
     pub reply: oneshot::Sender<Result<Outcome, EngineError>>,
     /// Given back when the window has a slot, or nobody wants it any more.
-    pub _place: OwnedSemaphorePermit,
+    pub _place: Permit,
 }
 
 /// Who waits for a window in a slot, and what it has cost so far.
-struct Owner {
-    reply: oneshot::Sender<Result<Outcome, EngineError>>,
-    ticket: Ticket,
-    audio: Duration,
-    queue: Duration,
-    encode: Duration,
-    admitted: Instant,
-    align: Duration,
-    batch_size: usize,
+pub struct Owner {
+    pub reply: oneshot::Sender<Result<Outcome, EngineError>>,
+    pub ticket: Ticket,
+    pub audio: Duration,
+    pub queue: Duration,
+    pub encode: Duration,
+    pub admitted: Instant,
+    pub align: Duration,
+    pub batch_size: usize,
 }
 
 pub struct Device<'a> {
-    model: Box<dyn Model>,
-    scheduler: Scheduler<Owner>,
-    stats: &'a Stats,
+    pub model: Box<dyn Model>,
+    pub scheduler: Scheduler<Owner>,
+    pub stats: &'a Stats,
     queue: Queue<Job>,
     /// Taken from the queue, and too wide for the lanes that are free: the next to be admitted.
     waiting: Option<Job>,
-    /// Windows and rows for which the device had room at the last count; learnt when it has none.
-    most_windows: usize,
-    most_rows: usize,
+    /// What the device had room for at the last count; learnt when it has none.
+    pub most: Sizes,
     coalesce: Duration,
 }
 
@@ -55,11 +62,12 @@ pub struct Device<'a> {
 pub fn run(
     model: Box<dyn Model>,
     settings: &Settings,
-    mut jobs: mpsc::UnboundedReceiver<Job>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
     stats: &Stats,
 ) -> Result<(), EngineError> {
     let capacity = model.capacity();
-    let mut scheduler = Scheduler::new(capacity, settings.encode_batch, settings.interactive_slots);
+    let encode_batch = settings.encode_batch.clamp(1, capacity.slots.max(1));
+    let mut scheduler = Scheduler::new(capacity, encode_batch, settings.interactive_slots);
     if settings.interactive_alone == Some(true) {
         scheduler.preempt();
     }
@@ -69,17 +77,22 @@ pub fn run(
         stats,
         queue: Queue::new(),
         waiting: None,
-        most_windows: capacity.slots,
-        most_rows: capacity.lanes,
+        most: Sizes { windows: encode_batch, rows: capacity.lanes },
         coalesce: Duration::from_millis(settings.coalesce_ms),
     };
+    stats.fits(device.most);
     loop {
         device.stats.beat();
-        if !device.refill(&mut jobs) {
-            return Ok(());
-        }
-        device.forget_the_gone();
-        if let Err(error) = device.turn() {
+        let done = match device.refill(&mut orders) {
+            Ok(false) => return Ok(()),
+            Ok(true) => {
+                device.forget_the_gone();
+                device.turn()
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            device.stats.failed(&error);
             // Whoever waits learns it now; the process is about to end.
             let lost = EngineError::Lost(error.to_string());
             for owner in device.scheduler.release_if(|_| true) {
@@ -92,9 +105,9 @@ pub fn run(
 
 impl Device<'_> {
     /// Takes windows while slots are free; sleeps only when there is nothing else to do. False: nobody is left.
-    fn refill(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> bool {
-        if !self.receive(jobs) {
-            return false;
+    fn refill(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Result<bool, ModelError> {
+        if !self.receive(orders)? {
+            return Ok(false);
         }
         while let Some(job) = self.next() {
             let (width, lanes) = (job.sequence.width(), self.model.capacity().lanes);
@@ -111,27 +124,59 @@ impl Device<'_> {
             }
         }
         self.stats.slots_busy(self.scheduler.busy());
-        true
+        Ok(true)
     }
 
     /// Puts what has come into the queue. An idle device sleeps until something comes, and a moment longer for what comes with
     /// it.
-    fn receive(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> bool {
+    fn receive(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Result<bool, ModelError> {
         if self.scheduler.is_empty() && self.queue.len() == 0 && self.waiting.is_none() {
             self.stats.idle(true);
-            let first = jobs.blocking_recv();
+            let first = orders.blocking_recv();
             self.stats.idle(false);
-            let Some(first) = first else { return false };
-            self.queue.push(first.ticket, first);
+            let Some(first) = first else { return Ok(false) };
+            self.follow(first)?;
             std::thread::sleep(self.coalesce);
         }
         loop {
-            match jobs.try_recv() {
-                Ok(job) => self.queue.push(job.ticket, job),
+            match orders.try_recv() {
+                Ok(order) => self.follow(order)?,
                 // Closed with windows still running: those are finished first.
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return true,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(true),
             }
         }
+    }
+
+    fn follow(&mut self, order: Order) -> Result<(), ModelError> {
+        match order {
+            Order::Window(job) => self.queue.push(job.ticket, job),
+            Order::WarmUp(with, reply) => {
+                let warmed = self.warm_up(&with);
+                let told = warmed.as_ref().map_err(|error| EngineError::Lost(error.to_string()));
+                let _ = reply.send(told.copied());
+                warmed?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before anybody is served: what is in the slots is overwritten.
+    fn warm_up(&mut self, with: &WarmUp) -> Result<Warmed, ModelError> {
+        let stats = self.stats;
+        let warmed = warm_up::run(&mut *self.model, with, self.most, || stats.beat())?;
+        if warmed.fits != self.most {
+            let Sizes { windows, rows } = warmed.fits;
+            tracing::warn!(windows, rows, "the device has no room for larger batches than these");
+            self.learn(warmed.fits);
+        }
+        Ok(warmed)
+    }
+
+    /// From now on no batch is larger.
+    pub fn learn(&mut self, most: Sizes) {
+        self.most = most;
+        self.scheduler.limit_encode(most.windows);
+        self.stats.fits(most);
     }
 
     /// The next window for which there is a slot.
@@ -160,7 +205,9 @@ impl Device<'_> {
             admitted,
             batch_size: 0,
         };
-        metrics::queue_wait(owner.queue);
+        if !ticket.is_canary {
+            metrics::queue_wait(owner.queue);
+        }
         if let Err(owner) = self.scheduler.admit(job.sequence, ticket.class, owner) {
             // `refill` asks for room first; if that ever breaks, the caller must still be answered.
             let _ = owner.reply.send(Err(EngineError::Lost("a window was taken without a slot".to_owned())));
@@ -183,181 +230,4 @@ impl Device<'_> {
             }
         }
     }
-
-    fn turn(&mut self) -> Result<(), ModelError> {
-        match self.scheduler.plan() {
-            Plan::Idle => Ok(()),
-            Plan::Encode(windows) => self.encode(&windows),
-            Plan::Step(forks, steps) => self.step(&forks, &steps),
-            Plan::Align(rows) => self.align(&rows),
-        }
-    }
-
-    /// Encodes a batch; where the device has no room for it, in halves, and a single window that does not fit is
-    /// refused while the others go on.
-    fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError> {
-        let most = self.most_windows;
-        if windows.len() > most {
-            return windows.chunks(most).try_for_each(|part| self.encode(part));
-        }
-        let started = Instant::now();
-        match self.attempt(windows.len(), |model| model.encode(windows)) {
-            Ok(()) => {}
-            Err(ModelError::OutOfMemory(reason)) => {
-                tracing::warn!(windows = windows.len(), reason, "no room on the device to encode this batch");
-                metrics::out_of_memory();
-                if let [(slot, _)] = windows {
-                    self.refuse(*slot, reason);
-                    return Ok(());
-                }
-                self.most_windows = windows.len() / 2;
-                self.scheduler.limit_encode(self.most_windows);
-                return self.encode(windows);
-            }
-            Err(error) => return Err(error),
-        }
-        let took = started.elapsed();
-        self.stats.worked(took);
-        metrics::encoded(windows.len(), took);
-        for (slot, _) in windows {
-            self.scheduler.encoded(*slot);
-            if let Some(owner) = self.scheduler.owner(*slot) {
-                owner.encode += took;
-                owner.batch_size = owner.batch_size.max(windows.len());
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs one step of all rows and hands each slot the samples of its rows.
-    fn step(&mut self, forks: &[Fork], steps: &[Step]) -> Result<(), ModelError> {
-        let started = Instant::now();
-        let samples = self.sample(forks, steps)?;
-        self.stats.worked(started.elapsed());
-        self.stats.stepped(steps.len());
-        metrics::stepped(steps.len());
-        let mut samples = samples.into_iter();
-        for rows in steps.chunk_by(|a, b| a.slot == b.slot) {
-            let slot = rows[0].slot;
-            let samples: Result<Vec<Sample>, String> = samples.by_ref().take(rows.len()).collect();
-            match samples {
-                Ok(samples) => {
-                    if let Some(owner) = self.scheduler.owner(slot) {
-                        owner.batch_size = owner.batch_size.max(steps.len());
-                    }
-                    let ended = self.scheduler.sampled(slot, &samples);
-                    self.answer(ended);
-                }
-                Err(reason) => self.refuse(slot, reason),
-            }
-        }
-        Ok(())
-    }
-
-    /// One step, halved like `encode` where memory is short; a single row that does not fit gets the reason instead.
-    fn sample(&mut self, forks: &[Fork], steps: &[Step]) -> Result<Vec<Result<Sample, String>>, ModelError> {
-        if steps.len() > self.most_rows {
-            let (first, second) = steps.split_at(self.most_rows);
-            let mut samples = self.sample(forks, first)?;
-            samples.extend(self.sample(&[], second)?);
-            return Ok(samples);
-        }
-        match self.attempt(steps.len(), |model| model.step(forks, steps)) {
-            Ok(samples) if samples.iter().any(is_no_number) => {
-                Err(ModelError::Device("the network gave NaN".to_owned()))
-            }
-            Ok(samples) if samples.len() == steps.len() => Ok(samples.into_iter().map(Ok).collect()),
-            Ok(samples) => {
-                let got = samples.len();
-                Err(ModelError::Misuse(format!("{got} samples came back for {} rows", steps.len())))
-            }
-            Err(ModelError::OutOfMemory(reason)) => {
-                tracing::warn!(rows = steps.len(), reason, "no room on the device for this step");
-                metrics::out_of_memory();
-                if steps.len() <= 1 {
-                    return Ok(steps.iter().map(|_| Err(reason.clone())).collect());
-                }
-                self.most_rows = steps.len() / 2;
-                // The copies may have been made before memory ran out; making them again does no harm.
-                self.sample(forks, steps)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Holds texts against their audio, halving like `encode` where memory is short.
-    fn align(&mut self, rows: &[AlignRow]) -> Result<(), ModelError> {
-        let started = Instant::now();
-        let alignments: Vec<Alignment> = match self.attempt(rows.len(), |model| model.align(rows)) {
-            Ok(alignments) if alignments.len() == rows.len() => alignments,
-            Ok(alignments) => {
-                let got = alignments.len();
-                return Err(ModelError::Misuse(format!(
-                    "{got} alignments came back for {} rows",
-                    rows.len()
-                )));
-            }
-            Err(ModelError::OutOfMemory(reason)) => {
-                tracing::warn!(rows = rows.len(), reason, "no room on the device to align these texts");
-                metrics::out_of_memory();
-                if let [row] = rows {
-                    self.refuse(row.slot, reason);
-                    return Ok(());
-                }
-                let (first, second) = rows.split_at(rows.len() / 2);
-                self.align(first)?;
-                return self.align(second);
-            }
-            Err(error) => return Err(error),
-        };
-        let took = started.elapsed();
-        self.stats.worked(took);
-        for (row, alignment) in rows.iter().zip(alignments) {
-            if let Some(owner) = self.scheduler.owner(row.slot) {
-                owner.align += took;
-            }
-            let ended = self.scheduler.aligned(row.slot, alignment);
-            self.answer(ended);
-        }
-        Ok(())
-    }
-
-    /// What is alone gets a second try where memory is short: what filled the device may be gone by then.
-    fn attempt<R>(
-        &mut self,
-        count: usize,
-        mut call: impl FnMut(&mut dyn Model) -> Result<R, ModelError>,
-    ) -> Result<R, ModelError> {
-        match call(&mut *self.model) {
-            Err(ModelError::OutOfMemory(_)) if count == 1 => call(&mut *self.model),
-            result => result,
-        }
-    }
-
-    fn answer(&mut self, ended: Option<(Hypothesis, Owner)>) {
-        let Some((hypothesis, owner)) = ended else { return };
-        self.stats.finished(owner.audio);
-        metrics::window_done(owner.audio);
-        let outcome = Outcome {
-            hypothesis,
-            queue: owner.queue,
-            encode: owner.encode,
-            generate: owner.admitted.elapsed().saturating_sub(owner.encode + owner.align),
-            align: owner.align,
-            batch_size: owner.batch_size,
-        };
-        // A caller that left in this very moment loses nothing.
-        let _ = owner.reply.send(Ok(outcome));
-    }
-
-    fn refuse(&mut self, slot: Slot, reason: String) {
-        if let Some((_, owner)) = self.scheduler.release(slot) {
-            let _ = owner.reply.send(Err(EngineError::OutOfMemory(reason)));
-        }
-    }
-}
-
-/// NaN is a fault of the device or the weights; no text may come of it.
-fn is_no_number(sample: &Sample) -> bool {
-    sample.choices.iter().any(|choice| choice.logprob.is_nan()) || sample.probe.is_some_and(f32::is_nan)
 }

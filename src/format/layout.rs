@@ -17,6 +17,22 @@ pub struct Layout {
     pub subtitles: SubtitleRules,
     /// Subtitles show which word is being said.
     pub highlight_words: bool,
+    /// `json` lists the log-probability of every token.
+    pub logprobs: bool,
+    /// What `verbose_json` calls the language by.
+    pub language: NamedBy,
+}
+
+/// What stands in the field `language`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The English name of what was spoken: OpenAI's transcriptions.
+    #[default]
+    Name,
+    /// Its code: openai/whisper itself, and what wraps it.
+    Code,
+    /// The name of what is written: OpenAI's translations say `english`.
+    Written,
 }
 
 /// What has times of its own in `verbose_json`.
@@ -72,6 +88,8 @@ impl Layout {
             word_timestamps: false,
             subtitles: SubtitleRules::default(),
             highlight_words: false,
+            logprobs: false,
+            language: NamedBy::default(),
         }
     }
 
@@ -90,7 +108,7 @@ impl Layout {
         let subtitles = match self.format {
             Format::Srt | Format::Vtt => self.highlight_words || self.subtitles.any(),
             Format::Tsv => self.subtitles.any(),
-            Format::Json | Format::VerboseJson | Format::Text => false,
+            Format::Json | Format::VerboseJson | Format::DiarizedJson | Format::Text => false,
         };
         self.words() || subtitles
     }

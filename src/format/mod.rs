@@ -9,7 +9,8 @@ mod subtitles;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::layout::{Granularities, Layout, LayoutError, quoted};
+pub use self::json::stream::{self, ReadAlong};
+pub use self::layout::{Granularities, Layout, LayoutError, NamedBy, quoted};
 pub use self::subtitles::SubtitleRules;
 use crate::transcript::{Language, Transcript};
 
@@ -20,6 +21,8 @@ pub enum Format {
     Json,
     /// OpenAI's long form: segments with their figures, and our receipt.
     VerboseJson,
+    /// OpenAI's form for who said what; speakers are told apart by their channels.
+    DiarizedJson,
     /// The text alone.
     Text,
     /// SubRip subtitles.
@@ -39,8 +42,9 @@ pub struct Rendered {
 
 pub fn render(transcript: &Transcript, layout: &Layout) -> Rendered {
     let body = match layout.format {
-        Format::Json => json::short(transcript),
+        Format::Json => json::short(transcript, layout),
         Format::VerboseJson => json::verbose(transcript, layout),
+        Format::DiarizedJson => json::diarized(transcript),
         Format::Text => format!("{}\n", transcript.text()),
         Format::Srt => subtitles::srt(transcript, layout),
         Format::Vtt => subtitles::vtt(transcript, layout),
@@ -50,13 +54,21 @@ pub fn render(transcript: &Transcript, layout: &Layout) -> Rendered {
 }
 
 impl Format {
-    pub const ALL: [Format; 6] =
-        [Format::Json, Format::VerboseJson, Format::Text, Format::Srt, Format::Vtt, Format::Tsv];
+    pub const ALL: [Format; 7] = [
+        Format::Json,
+        Format::VerboseJson,
+        Format::DiarizedJson,
+        Format::Text,
+        Format::Srt,
+        Format::Vtt,
+        Format::Tsv,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Format::Json => "json",
             Format::VerboseJson => "verbose_json",
+            Format::DiarizedJson => "diarized_json",
             Format::Text => "text",
             Format::Srt => "srt",
             Format::Vtt => "vtt",
@@ -67,7 +79,7 @@ impl Format {
     /// What a file of this format is called after the dot.
     pub fn extension(self) -> &'static str {
         match self {
-            Format::Json | Format::VerboseJson => "json",
+            Format::Json | Format::VerboseJson | Format::DiarizedJson => "json",
             Format::Text => "txt",
             Format::Srt => "srt",
             Format::Vtt => "vtt",
@@ -77,7 +89,7 @@ impl Format {
 
     pub fn content_type(self) -> &'static str {
         match self {
-            Format::Json | Format::VerboseJson => "application/json",
+            Format::Json | Format::VerboseJson | Format::DiarizedJson => "application/json",
             Format::Text => "text/plain; charset=utf-8",
             Format::Srt => "application/x-subrip; charset=utf-8",
             Format::Vtt => "text/vtt; charset=utf-8",
@@ -93,7 +105,7 @@ pub struct UnknownFormat(String);
 
 impl UnknownFormat {
     /// What could have been meant.
-    pub const KNOWN: &'static str = "json, verbose_json, text, srt, vtt or tsv";
+    pub const KNOWN: &'static str = "json, verbose_json, diarized_json, text, srt, vtt or tsv";
 }
 
 impl FromStr for Format {

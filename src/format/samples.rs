@@ -32,6 +32,7 @@ pub fn segment(start: u64, end: u64, text: &str) -> Segment {
         channel: None,
         risk: Vec::new(),
         words: Vec::new(),
+        uttered: Vec::new(),
     }
 }
 
@@ -76,6 +77,7 @@ pub fn transcript(segments: Vec<Segment>) -> Transcript {
                 ..Timing::default()
             },
             batch_size_seen: 1,
+            prompt_tokens: 0,
         },
     }
 }

@@ -34,6 +34,11 @@ impl Limits {
             total: settings.upload_timeout,
         }
     }
+
+    /// For what is no audio, and needs less.
+    pub fn at_most(self, bytes: u64) -> Self {
+        Limits { max_bytes: self.max_bytes.min(bytes), ..self }
+    }
 }
 
 /// Refuses what the headers alone show to be refused, before a byte of the body is read. Gives the length that they announce.

@@ -52,12 +52,13 @@ impl Door {
                 "{:.0} s of audio are waiting, and no more than {} may (server.max_queue_audio_seconds)",
                 load.audio_seconds_ahead, self.max_audio_seconds
             );
-            return Err(ApiError::Busy { full, retry_after: retry_after(load) });
+            return Err(ApiError::Busy { what: "queue_audio", full, retry_after: retry_after(load) });
         }
         // One upload may be larger than all that may be held; it then takes everything.
         let most = (self.max_bytes / UNIT).clamp(1, u64::from(u32::MAX));
         let units = length.unwrap_or(self.max_upload).div_ceil(UNIT).clamp(1, most) as u32;
         let memory = self.memory.clone().try_acquire_many_owned(units).map_err(|_| ApiError::Busy {
+            what: "upload_bytes",
             full: format!(
                 "uploads take {} bytes of memory already (server.max_uploads_bytes)",
                 self.max_bytes
@@ -71,6 +72,7 @@ impl Door {
     pub fn place(&self, load: &Load) -> Result<OwnedSemaphorePermit, ApiError> {
         let place = self.places.clone().try_acquire_owned();
         place.map_err(|_| ApiError::Busy {
+            what: "requests",
             full: format!("all {} places are taken (server.max_requests)", self.max_requests),
             retry_after: retry_after(load),
         })

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::audio::AudioError;
 use crate::engine::EngineError;
+use crate::live::realtime::Failure;
+use crate::live::take::Take;
 use crate::transcriber::TranscribeError;
 
 /// `Display` is the sentence that the client reads.
@@ -28,22 +30,63 @@ pub enum ApiError {
     /// The client ended the upload early. Nobody reads this answer; the log does.
     #[error("the upload broke off: {0}")]
     BrokenUpload(String),
+    #[error("You didn't provide an API key. Send it as 'Authorization: Bearer KEY' or 'X-Api-Key: KEY'.")]
+    NoKey,
+    /// As `keys::masked` shows it.
+    #[error("Incorrect API key provided: {0}.")]
+    WrongKey(String),
+    #[error("pages from {0:?} may not use this server (server.cors_origins lists those that may)")]
+    ForeignOrigin(String),
+    /// A quota of the caller's own key; the server itself has room.
+    #[error("{message}; try again in {retry_after} s")]
+    Quota { code: &'static str, message: String, retry_after: u64 },
+    #[error("this Idempotency-Key was used for another file or other options; a new request needs a new one")]
+    KeyReused,
     #[error("no such route: {0}; GET / names those there are")]
     NotFound(String),
     #[error("this route does not answer {0}")]
     MethodNotAllowed(String),
-    /// `full`: what there is no more room for, and the setting that says how much there is.
+    /// `what`: what there is no more room for, as the metrics call it; `full`: the same for people, and the setting that says how much
+    /// there is.
     #[error("{full}; try again in {retry_after} s")]
-    Busy { full: String, retry_after: u64 },
+    Busy { what: &'static str, full: String, retry_after: u64 },
     #[error("the server is not ready: {0}")]
     NotReady(String),
     #[error("the transcription took longer than {seconds} s (limit set by server.request_timeout_seconds)")]
     Timeout { seconds: f64 },
+    #[error("{0}")]
+    SessionNotFound(String),
+    #[error("{0}")]
+    SessionExpired(String),
+    /// What came does not fit what is there; `next`: what would.
+    #[error("{message}")]
+    Conflict { code: &'static str, message: String, next: Option<Next> },
+    #[error("the dictation would be longer than {limit} s (limit set by sessions.max_seconds)")]
+    SessionTooLong { limit: u64 },
     #[error(transparent)]
     Transcribe(#[from] TranscribeError),
     /// The text is for the log alone.
     #[error("internal error")]
     Internal(String),
+}
+
+/// What a dictation needs next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// The number that is expected.
+    next_seq: u64,
+    /// Those that must be sent again.
+    missing: Vec<u64>,
+}
+
+impl Next {
+    pub fn of(take: &Take) -> Next {
+        Next { next_seq: take.next(), missing: take.missing(None) }
+    }
+
+    pub fn with(self, missing: Vec<u64>) -> Next {
+        Next { missing, ..self }
+    }
 }
 
 /// One row of the table.
@@ -56,11 +99,20 @@ struct Row {
     retry: Retry,
 }
 
+impl Row {
+    /// OpenAI's `type`.
+    fn kind(&self) -> &'static str {
+        if self.status.is_server_error() { "server_error" } else { "invalid_request_error" }
+    }
+}
+
 /// What OpenAI's clients are told; without a word they try again after 408, 409, 429 and every 5xx.
 enum Retry {
     Unsaid,
     /// Seconds, 1 to 120: they do not try again at all when it is longer.
     After(u64),
+    /// Seconds, however many: nothing is gained by asking sooner.
+    NotBefore(u64),
     /// The same upload would fail the same way.
     Never,
 }
@@ -70,6 +122,21 @@ enum Retry {
 pub struct Outcome {
     pub name: &'static str,
     pub message: String,
+    /// Turned away at the door: why.
+    pub refused: Option<&'static str>,
+    /// The upload gave no audio: why.
+    pub undecodable: Option<&'static str>,
+}
+
+impl Outcome {
+    pub fn ok() -> Self {
+        Outcome { name: "ok", message: String::new(), refused: None, undecodable: None }
+    }
+
+    /// The client closed the connection before its answer.
+    pub fn left() -> Self {
+        Outcome { name: "cancelled", message: "the client left".to_owned(), ..Outcome::ok() }
+    }
 }
 
 /// OpenAI's error body: all four keys, always.
@@ -84,6 +151,9 @@ struct Shape<'a> {
     r#type: &'static str,
     param: Option<String>,
     code: Option<&'static str>,
+    /// Ours, of a dictation alone.
+    #[serde(flatten)]
+    next: Option<Next>,
 }
 
 impl ApiError {
@@ -100,7 +170,7 @@ impl ApiError {
     fn row(&self) -> Row {
         use AudioError as Audio;
         use EngineError as Engine;
-        use Retry::{After, Never, Unsaid};
+        use Retry::{After, Never, NotBefore, Unsaid};
         let row = |status, param: Option<&str>, code, outcome, retry| Row {
             status,
             param: param.map(str::to_owned),
@@ -129,6 +199,22 @@ impl ApiError {
             Self::BrokenUpload(_) => {
                 row(StatusCode::BAD_REQUEST, file, Some("upload_incomplete"), "cancelled", Unsaid)
             }
+            Self::NoKey | Self::WrongKey(_) => {
+                row(StatusCode::UNAUTHORIZED, None, Some("invalid_api_key"), "unauthorized", Unsaid)
+            }
+            Self::ForeignOrigin(_) => {
+                row(StatusCode::FORBIDDEN, None, Some("origin_not_allowed"), "unauthorized", Unsaid)
+            }
+            Self::Quota { code, retry_after, .. } => {
+                row(StatusCode::TOO_MANY_REQUESTS, None, Some(code), "quota", NotBefore(*retry_after))
+            }
+            Self::KeyReused => row(
+                StatusCode::CONFLICT,
+                Some("Idempotency-Key"),
+                Some("idempotency_key_reused"),
+                "invalid",
+                Never,
+            ),
             Self::NotFound(_) => row(StatusCode::NOT_FOUND, None, Some("not_found"), "invalid", Unsaid),
             Self::MethodNotAllowed(_) => {
                 row(StatusCode::METHOD_NOT_ALLOWED, None, Some("method_not_allowed"), "invalid", Unsaid)
@@ -144,6 +230,19 @@ impl ApiError {
                 row(StatusCode::SERVICE_UNAVAILABLE, None, Some("not_ready"), "overloaded", After(5))
             }
             Self::Timeout { .. } => row(StatusCode::GATEWAY_TIMEOUT, None, Some("timeout"), "timeout", Never),
+            Self::SessionNotFound(_) => {
+                row(StatusCode::NOT_FOUND, Some("id"), Some("session_not_found"), "invalid", Unsaid)
+            }
+            Self::SessionExpired(_) => {
+                row(StatusCode::GONE, Some("id"), Some("session_expired"), "invalid", Unsaid)
+            }
+            // Clients try again after a 409, and this one stays.
+            Self::Conflict { code, .. } => {
+                row(StatusCode::CONFLICT, Some("seq"), Some(code), "invalid", Never)
+            }
+            Self::SessionTooLong { .. } => {
+                row(StatusCode::PAYLOAD_TOO_LARGE, file, Some("session_too_long"), "too_long", Unsaid)
+            }
             Self::Internal(_) | Self::Transcribe(TranscribeError::Internal(_)) => {
                 row(StatusCode::INTERNAL_SERVER_ERROR, None, Some("internal"), "internal", Never)
             }
@@ -154,7 +253,7 @@ impl ApiError {
                 Audio::Empty => {
                     row(StatusCode::BAD_REQUEST, file, Some("empty_audio"), "undecodable", Unsaid)
                 }
-                Audio::Damaged(_) => {
+                Audio::Damaged(_) | Audio::GaveUp(_) => {
                     row(StatusCode::BAD_REQUEST, file, Some("damaged_audio"), "undecodable", Unsaid)
                 }
                 Audio::UnknownFormat | Audio::Unsupported(_) => row(
@@ -196,6 +295,49 @@ impl ApiError {
         }
     }
 
+    /// The body as text, for what is no response of its own.
+    pub fn body(&self) -> String {
+        let row = self.row();
+        let message = self.to_string();
+        let error = Shape {
+            message: &message,
+            r#type: row.kind(),
+            param: row.param,
+            code: row.code,
+            next: self.next(),
+        };
+        serde_json::to_string(&Envelope { error }).expect("plain structs serialise")
+    }
+
+    fn next(&self) -> Option<Next> {
+        match self {
+            Self::Conflict { next, .. } => next.clone(),
+            _ => None,
+        }
+    }
+
+    /// Why the door stayed shut, as the metrics call it.
+    fn refused(&self) -> Option<&'static str> {
+        match self {
+            Self::Busy { what, .. } => Some(*what),
+            Self::NotReady(_) => Some("not_ready"),
+            Self::BodyTooLarge { .. } => Some("body_too_large"),
+            Self::SlowUpload(_) => Some("slow_upload"),
+            _ => None,
+        }
+    }
+
+    /// As an event of a realtime session tells it.
+    pub fn failure(&self) -> Failure {
+        let row = self.row();
+        Failure {
+            r#type: row.kind().to_owned(),
+            code: row.code.map(str::to_owned),
+            message: self.to_string(),
+            param: row.param,
+        }
+    }
+
     /// What is not for the client.
     fn detail(&self) -> Option<&str> {
         match self {
@@ -212,8 +354,8 @@ impl IntoResponse for ApiError {
             tracing::error!(detail, "a request failed through a fault of ours");
         }
         let message = self.to_string();
-        let kind = if row.status.is_server_error() { "server_error" } else { "invalid_request_error" };
-        let error = Shape { message: &message, r#type: kind, param: row.param, code: row.code };
+        let next = self.next();
+        let error = Shape { message: &message, r#type: row.kind(), param: row.param, code: row.code, next };
         let body = Json(Envelope { error });
         let mut response = (row.status, body).into_response();
         let headers = response.headers_mut();
@@ -222,11 +364,23 @@ impl IntoResponse for ApiError {
             Retry::After(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.clamp(1, 120)));
             }
+            Retry::NotBefore(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            }
             Retry::Never => {
                 headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
             }
         }
-        response.extensions_mut().insert(Outcome { name: row.outcome, message });
+        if row.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let undecodable = matches!(self, Self::Transcribe(TranscribeError::Audio(_))).then_some(row.code);
+        response.extensions_mut().insert(Outcome {
+            name: row.outcome,
+            message,
+            refused: self.refused(),
+            undecodable: undecodable.flatten(),
+        });
         response
     }
 }

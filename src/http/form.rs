@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use http::{HeaderMap, Uri, header};
 use multer::{Field, Multipart};
+use serde_json::Value;
 
 use super::body::{self, Limits};
 use super::error::ApiError;
@@ -56,6 +57,50 @@ pub async fn read_document(
     }
 }
 
+/// The same for options alone: a form of either kind, a JSON object, or the query.
+pub async fn read_fields(
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+    limits: Limits,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let mut fields = query(uri)?;
+    let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let kind = content_type.unwrap_or_default().trim().to_ascii_lowercase();
+    if kind.starts_with("multipart/form-data") {
+        let boundary = multer::parse_boundary(content_type.unwrap_or_default()).map_err(of_multipart)?;
+        let mut form = Form { fields, ..Form::default() };
+        return match read_all_parts(body::counted(body, limits), &boundary, &mut form).await? {
+            Some(_) => Err(ApiError::param("file", "no audio belongs here: send it as a chunk")),
+            None => Ok(form.fields),
+        };
+    }
+    let whole = body::collect(body, limits).await?;
+    let text = std::str::from_utf8(&whole).map_err(|_| bad_form("the body is not UTF-8 text".to_owned()))?;
+    let given = match text.trim() {
+        "" => Vec::new(),
+        json if kind.starts_with("application/json") => of_json(json)?,
+        form => {
+            let uri = format!("/?{form}").parse::<Uri>();
+            query(&uri.map_err(|error| bad_form(format!("the form cannot be read: {error}")))?)?
+        }
+    };
+    fields.extend(given);
+    Ok(fields)
+}
+
+/// As a form would have it; a list stays one, as JSON.
+fn of_json(text: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let object: Result<serde_json::Map<String, Value>, _> = serde_json::from_str(text);
+    let object = object.map_err(|error| bad_form(format!("the body is no JSON object: {error}")))?;
+    let plain = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    Ok(object.into_iter().map(|(name, value)| (name, plain(value))).collect())
+}
+
 fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
     let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
     let fields = query.map_err(|error| ApiError::BadRequest { param: None, message: error.body_text() })?;
@@ -63,6 +108,20 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 async fn read_parts<S>(chunks: S, boundary: &str, form: &mut Form) -> Result<(), ApiError>
+where
+    S: Stream<Item = Result<Bytes, ApiError>> + Send,
+{
+    let audio = read_all_parts(chunks, boundary, form).await?;
+    let names: Vec<&str> = form.fields.iter().map(|(name, _)| name.as_str()).collect();
+    form.audio = audio.ok_or_else(|| {
+        let message = format!("the form has no part named 'file' (or 'audio_file'); it has {names:?}");
+        ApiError::param("file", message)
+    })?;
+    Ok(())
+}
+
+/// Gives the file, where there is one.
+async fn read_all_parts<S>(chunks: S, boundary: &str, form: &mut Form) -> Result<Option<Bytes>, ApiError>
 where
     S: Stream<Item = Result<Bytes, ApiError>> + Send,
 {
@@ -87,12 +146,7 @@ where
             form.fields.push((name, text));
         }
     }
-    let names: Vec<&str> = form.fields.iter().map(|(name, _)| name.as_str()).collect();
-    form.audio = audio.ok_or_else(|| {
-        let message = format!("the form has no part named 'file' (or 'audio_file'); it has {names:?}");
-        ApiError::param("file", message)
-    })?;
-    Ok(())
+    Ok(audio)
 }
 
 /// `most` guards fields that are text; a file is bounded by the body it came in.

@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{App, door};
-use crate::engine::Load;
+use crate::engine::{Fault, Load};
 use crate::model::ModelInfo;
 use crate::telemetry::gpu::{Ecc, GpuProcess, GpuReading, Memory, Reading};
 use crate::telemetry::gpu_block;
+use crate::transcriber::Canary;
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -21,7 +22,9 @@ pub struct Wanted {
 pub async fn gpu_info(State(app): State<App>, wanted: Result<Query<Wanted>, QueryRejection>) -> Response {
     let reading = app.gpu.read().await;
     let (model, load) = (app.transcriber.model(), app.transcriber.load());
-    let info = Info::of(&Facts { reading: &reading, model, load: &load, requests: app.door.taken() });
+    let (fault, canary) = (app.transcriber.last_fault(), app.transcriber.last_canary());
+    let requests = app.door.taken();
+    let info = Info::of(&Facts { reading: &reading, model, load: &load, requests, fault, canary });
     // Whatever else the query says, an operator who asks this gets an answer.
     if wanted.is_ok_and(|wanted| wanted.format.eq_ignore_ascii_case("text")) {
         return (gpu_block(&reading) + &info.for_people()).into_response();
@@ -34,6 +37,24 @@ struct Facts<'a> {
     model: &'a ModelInfo,
     load: &'a Load,
     requests: usize,
+    fault: Option<Fault>,
+    canary: Option<Canary>,
+}
+
+/// The latest thing that went wrong on the device since the start; the log has all of them.
+#[derive(Debug, Serialize)]
+struct LastFault {
+    what: String,
+    seconds_ago: f64,
+}
+
+/// The latest silent window that ran on the idle device.
+#[derive(Debug, Serialize)]
+struct LastCanary {
+    seconds_ago: f64,
+    took_ms: f64,
+    /// `null`: it came through.
+    failed: Option<String>,
 }
 
 /// The first ten under the names that PyTorch services have made known. `null`: cannot be told.
@@ -82,10 +103,17 @@ struct Info {
     kv_bytes: u64,
     /// What the driver counts for this process beyond weights and caches.
     workspace_bytes: Option<u64>,
+    /// What was set aside for it when the slots were chosen.
+    workspace_estimate_bytes: u64,
     slots: usize,
     slots_busy: usize,
+    /// Rows of one decoder step with all beams and draws.
+    lanes: usize,
     /// Rows of one decoder step at most: every slot.
     batch_limit: usize,
+    /// The largest batches there is room for, as set or as learnt from a device that had no room for more.
+    largest_safe_encode_batch: usize,
+    largest_safe_step_rows: usize,
     queue_depth_windows: usize,
     queue_audio_seconds: f64,
     requests_in_flight: usize,
@@ -95,16 +123,20 @@ struct Info {
     /// Measured since the start, over the time in which the device worked. `null` until something was transcribed.
     audio_seconds_per_second: Option<f64>,
     device_heartbeat_age_seconds: f64,
+    device_idle_seconds: f64,
+    /// `null`: none since the start.
+    last_fault: Option<LastFault>,
+    last_canary: Option<LastCanary>,
     /// Why there is no GPU, or that there is one and it is not used.
     note: Option<String>,
 }
 
 impl Info {
     fn of(facts: &Facts) -> Info {
-        let Facts { reading, model, load, requests } = *facts;
+        let Facts { reading, model, load, requests, .. } = *facts;
         let on_cuda = model.device.starts_with("cuda");
         let machine = reading.as_ref().ok();
-        let gpu = machine.and_then(|machine| ours(machine, &model.device)).cloned().unwrap_or_default();
+        let gpu = machine.and_then(|machine| machine.of_device(&model.device)).cloned().unwrap_or_default();
         let process = on_cuda.then(|| own_process(&gpu)).flatten();
         let reserved = process.and_then(|process| process.used_bytes);
         let allocated = on_cuda.then_some(model.weight_bytes + model.kv_bytes);
@@ -144,6 +176,10 @@ impl Info {
             weight_bytes: model.weight_bytes,
             kv_bytes: model.kv_bytes,
             workspace_bytes: reserved.zip(allocated).map(|(reserved, ours)| reserved.saturating_sub(ours)),
+            workspace_estimate_bytes: model.workspace_bytes,
+            lanes: model.lanes,
+            largest_safe_encode_batch: load.most_windows,
+            largest_safe_step_rows: load.most_rows,
             slots: load.slots,
             slots_busy: load.slots_busy,
             batch_limit: load.slots,
@@ -155,6 +191,16 @@ impl Info {
             audio_seconds_done: load.audio_seconds_done,
             audio_seconds_per_second: door::audio_seconds_per_second(load),
             device_heartbeat_age_seconds: load.heartbeat_age_seconds,
+            device_idle_seconds: load.idle_seconds,
+            last_fault: facts.fault.as_ref().map(|fault| LastFault {
+                what: fault.what.clone(),
+                seconds_ago: fault.at.elapsed().as_secs_f64(),
+            }),
+            last_canary: facts.canary.as_ref().map(|canary| LastCanary {
+                seconds_ago: canary.at.elapsed().as_secs_f64(),
+                took_ms: canary.took.as_secs_f64() * 1e3,
+                failed: canary.failed.clone(),
+            }),
             note: note(reading, &model.device),
         }
     }
@@ -177,6 +223,21 @@ impl Info {
                     .map_or("not measured yet".to_owned(), |speed| format!("{speed:.1} s of audio a second")),
             ),
             ("heartbeat", format!("{:.1} s ago", self.device_heartbeat_age_seconds)),
+            (
+                "batches",
+                format!(
+                    "up to {} windows, {} rows a step",
+                    self.largest_safe_encode_batch, self.largest_safe_step_rows
+                ),
+            ),
+            ("canary", self.last_canary.as_ref().map(LastCanary::for_people).unwrap_or_default()),
+            (
+                "last fault",
+                self.last_fault
+                    .as_ref()
+                    .map(|fault| format!("{:.0} s ago: {}", fault.seconds_ago, fault.what))
+                    .unwrap_or_default(),
+            ),
             ("note", self.note.clone().unwrap_or_default()),
         ];
         let told = lines.into_iter().filter(|(_, text)| !text.is_empty());
@@ -184,21 +245,11 @@ impl Info {
     }
 }
 
-/// The GPU that the model is on, else the first. CUDA counts only what `CUDA_VISIBLE_DEVICES` lets it see.
-fn ours<'a>(machine: &'a Reading, device: &str) -> Option<&'a GpuReading> {
-    let ordinal: usize = device.strip_prefix("cuda:").and_then(|number| number.parse().ok()).unwrap_or(0);
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
-    find_visible(machine, visible.split(',').map(str::trim).nth(ordinal).unwrap_or_default())
-        .or_else(|| machine.gpus.get(ordinal))
-}
-
-/// `name`: a number as the driver counts, or (the beginning of) a UUID.
-fn find_visible<'a>(machine: &'a Reading, name: &str) -> Option<&'a GpuReading> {
-    if let Ok(index) = name.parse::<usize>() {
-        return machine.gpus.get(index);
+impl LastCanary {
+    fn for_people(&self) -> String {
+        let how = self.failed.as_deref().unwrap_or("it works");
+        format!("{:.0} s ago, {:.0} ms: {how}", self.seconds_ago, self.took_ms)
     }
-    let has_uuid = |gpu: &&GpuReading| gpu.uuid.as_ref().is_some_and(|uuid| uuid.starts_with(name));
-    machine.gpus.iter().find(has_uuid).filter(|_| !name.is_empty())
 }
 
 /// The driver numbers processes as the host does. In a container our own number is another, but a process that is
@@ -234,6 +285,8 @@ fn gigabytes(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn h200() -> GpuReading {
@@ -254,7 +307,14 @@ mod tests {
             kv_bytes: 1 << 30,
             ..ModelInfo::default()
         };
-        Info::of(&Facts { reading: &reading, model: &model, load: &Load::default(), requests: 0 })
+        Info::of(&Facts {
+            reading: &reading,
+            model: &model,
+            load: &Load::default(),
+            requests: 0,
+            fault: Some(Fault { what: "no room".to_owned(), at: Instant::now() }),
+            canary: Some(Canary { at: Instant::now(), took: Duration::from_millis(7), failed: None }),
+        })
     }
 
     #[test]
@@ -284,13 +344,11 @@ mod tests {
     }
 
     #[test]
-    fn the_gpu_is_found_by_number_or_by_uuid() {
-        let other = GpuReading { uuid: Some("GPU-9876".to_owned()), ..GpuReading::default() };
-        let machine = Reading { gpus: vec![h200(), other], ..Reading::default() };
-        let uuid = |name| find_visible(&machine, name).and_then(|gpu| gpu.uuid.clone());
-        assert_eq!(uuid("1").as_deref(), Some("GPU-9876"));
-        assert_eq!(uuid("GPU-12").as_deref(), Some("GPU-1234"));
-        assert_eq!(uuid(""), None);
-        assert_eq!(uuid("7"), None);
+    fn the_last_fault_and_the_last_canary_are_told() {
+        let info = info(Err("no driver".to_owned()), "cpu");
+        assert_eq!(info.last_fault.as_ref().map(|fault| fault.what.as_str()), Some("no room"));
+        assert!(info.last_canary.as_ref().is_some_and(|canary| canary.took_ms == 7.0));
+        let text = info.for_people();
+        assert!(text.contains("0 s ago: no room") && text.contains("7 ms: it works"), "{text}");
     }
 }

@@ -17,12 +17,13 @@ pub async fn live() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-/// 200 when work is welcome: the model is warm, nobody drains, and the device's thread shows life.
+/// 200 when work is welcome: the model is warm, nobody drains, the device's thread shows life, and the queue is short enough.
 pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
-    match not_ready(&app) {
-        Some(reason) => Err(ApiError::NotReady(reason)),
-        None => Ok(Json(json!({ "status": "ready", "model": app.transcriber.model().name })).into_response()),
+    let reasons = not_ready(&app);
+    if reasons.is_empty() {
+        return Ok(Json(json!({ "status": "ready", "model": app.transcriber.model().name })).into_response());
     }
+    Err(ApiError::NotReady(reasons.join("; ")))
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
@@ -35,13 +36,16 @@ pub async fn metrics(State(app): State<App>) -> Response {
         ("dtype", &model.dtype),
     ];
     metrics::BUILD.set(1.0, &labels);
-    metrics::READY.set(if not_ready(&app).is_none() { 1.0 } else { 0.0 }, &[]);
+    metrics::READY.set(if not_ready(&app).is_empty() { 1.0 } else { 0.0 }, &[]);
     metrics::UPTIME.set(app.started.elapsed().as_secs_f64(), &[]);
     metrics::QUEUE_WINDOWS.set(load.queued_windows as f64, &[]);
     metrics::QUEUE_AUDIO.set(load.audio_seconds_ahead, &[]);
     metrics::SLOTS.set(load.slots as f64, &[]);
     metrics::SLOTS_BUSY.set(load.slots_busy as f64, &[]);
     metrics::HEARTBEAT_AGE.set(load.heartbeat_age_seconds, &[]);
+    metrics::ENCODE_MOST.set(load.most_windows as f64, &[]);
+    metrics::STEP_MOST.set(load.most_rows as f64, &[]);
+    metrics::AUDIO_IN.set_total(load.audio_seconds_in as u64, &[]);
     metrics::AUDIO.set_total(load.audio_seconds_done as u64, &[]);
     metrics::DEVICE_BUSY.set_total(load.busy_seconds as u64, &[]);
     if let Ok(reading) = app.gpu.read().await {
@@ -61,25 +65,41 @@ fn set_gpu(index: &str, gpu: &GpuReading) {
         (&metrics::GPU_MEMORY_TOTAL, gpu.memory.map(|memory| memory.total as f64)),
         (&metrics::GPU_TEMPERATURE, gpu.temperature_celsius.map(f64::from)),
         (&metrics::GPU_POWER, gpu.power_watts),
+        (&metrics::GPU_POWER_LIMIT, gpu.power_limit_watts),
+        (&metrics::GPU_CLOCK, gpu.sm_clock_mhz.map(|mhz| f64::from(mhz) * 1e6)),
+        (&metrics::GPU_THROTTLED, gpu.is_throttled().map(|throttled| f64::from(u8::from(throttled)))),
     ];
     for (gauge, value) in readings {
         if let Some(value) = value {
             gauge.set(value, &labels);
         }
     }
+    let ecc = gpu.ecc.unwrap_or_default();
+    for (kind, count) in [("corrected", ecc.corrected), ("uncorrected", ecc.uncorrected)] {
+        if let Some(count) = count {
+            metrics::GPU_ECC.set_total(count, &[("gpu", index), ("kind", kind)]);
+        }
+    }
 }
 
-fn not_ready(app: &App) -> Option<String> {
-    match app.readiness.state() {
-        readiness::State::Starting(reasons) => return Some(format!("waiting for {}", reasons.join(", "))),
-        readiness::State::Draining => return Some("shutting down".to_owned()),
-        readiness::State::Ready => {}
-    }
-    let (age, most) =
-        (app.transcriber.load().heartbeat_age_seconds, app.settings.heartbeat_timeout.as_secs_f64());
-    (age > most).then(|| {
+/// Every reason that there is.
+fn not_ready(app: &App) -> Vec<String> {
+    let load = app.transcriber.load();
+    let (age, most) = (load.heartbeat_age_seconds, app.settings.heartbeat_timeout.as_secs_f64());
+    let (waiting, mark) = (load.audio_seconds_ahead, app.settings.ready_mark());
+    let state = match app.readiness.state() {
+        readiness::State::Starting(reasons) => Some(format!("waiting for {}", reasons.join(", "))),
+        readiness::State::Draining => Some("shutting down".to_owned()),
+        readiness::State::Ready => None,
+    };
+    let lost = load.is_lost.then(|| "the device is lost; this process is about to end".to_owned());
+    let silent = (age > most).then(|| {
         format!(
             "the device has shown no sign of life for {age:.0} s (server.heartbeat_timeout_seconds is {most})"
         )
-    })
+    });
+    let full = (waiting > mark as f64).then(|| {
+        format!("{waiting:.0} s of audio are waiting (server.ready_max_queue_audio_seconds is {mark})")
+    });
+    [state, lost, silent, full].into_iter().flatten().collect()
 }

@@ -1,29 +1,44 @@
 //! What a client sees: every route on one screen, and what the handlers share.
 //!
 //! ```text
-//! request --observe--> door --form--> options --transcriber--> format --> response
-//!                        \--------\-------\----------\--error--> response
+//! request --observe--> guard --> door --form--> options --transcriber--> format --> response
+//!                         \--------\--------\-------\----------\--error--> response
 //! ```
 
+mod asr;
 mod bench;
 mod body;
+mod caller;
+mod cors;
+mod digest;
 mod door;
 mod error;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gpu_info;
+mod guard;
 mod health;
+mod idempotency;
+pub mod keys;
 mod layout;
+mod models;
 mod observe;
+mod openai;
 pub mod options;
+mod realtime;
 mod serve;
+mod sessions;
 mod settings;
+mod streamed;
 mod subtitles;
 mod terms;
 mod transcriptions;
 
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -32,10 +47,17 @@ use http::{Method, Uri};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::bench::Bench;
+pub use self::digest::Digest;
 use self::door::Door;
 use self::error::ApiError;
+use self::idempotency::Answers;
+use self::keys::Keys;
+use self::realtime::Sessions as Live;
 pub use self::serve::{Ended, serve};
+use self::sessions::Sessions;
+pub use self::sessions::Settings as SessionSettings;
 pub use self::settings::Settings;
+use crate::engine::Sizes;
 use crate::readiness::Readiness;
 use crate::telemetry::gpu::Gpu;
 use crate::telemetry::metrics;
@@ -53,9 +75,15 @@ pub struct Shared {
     door: Door,
     /// For what needs no device.
     desk: Door,
+    realtime: Live,
     bench: Bench,
+    sessions: Sessions,
+    keys: Keys,
+    answers: Answers,
     metrics: metrics::Handle,
     started: Instant,
+    /// Unix time.
+    loaded_at: u64,
 }
 
 impl App {
@@ -63,9 +91,14 @@ impl App {
         App(Arc::new(Shared {
             door: Door::new(&settings),
             desk: Door::new(&settings),
+            realtime: Live::new(&settings.realtime),
             bench: Bench::default(),
+            sessions: Sessions::in_memory(),
+            keys: Keys::new(&settings),
+            answers: Answers::new(&settings),
             metrics: metrics::install(),
             started: Instant::now(),
+            loaded_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             transcriber,
             readiness,
             gpu,
@@ -73,9 +106,26 @@ impl App {
         }))
     }
 
+    /// Dictations as the operator wants them. Before anybody else has the app.
+    ///
+    /// # Errors
+    /// The folder of `sessions.dir` cannot be used.
+    pub fn with_sessions(mut self, settings: SessionSettings) -> io::Result<App> {
+        let shared = Arc::get_mut(&mut self.0).expect("an app is set up before it is shared");
+        shared.sessions = Sessions::open(settings)?;
+        Ok(self)
+    }
+
     /// See `Transcriber::warm_up`; health routes answer meanwhile.
-    pub async fn warm_up(&self) -> Result<Duration, TranscribeError> {
-        self.transcriber.warm_up().await
+    pub async fn warm_up(&self) -> Result<(Duration, Sizes), TranscribeError> {
+        let (took, sizes) = self.transcriber.warm_up().await?;
+        metrics::WARM_UP.set(took.as_secs_f64(), &[]);
+        Ok((took, sizes))
+    }
+
+    /// See `Transcriber::canaries`.
+    pub async fn canaries(&self, every: Duration) {
+        self.transcriber.canaries(every).await;
     }
 }
 
@@ -88,10 +138,22 @@ impl Deref for App {
 }
 
 pub fn router(app: App) -> Router {
-    Router::new()
+    let cors = cors::layer(&app.settings.cors_origins);
+    let router = Router::new()
         .route("/", get(front))
         .route("/transcribe", post(transcriptions::transcribe))
+        .route("/v1/audio/transcriptions", post(openai::transcriptions))
+        .route("/v1/audio/translations", post(openai::translations))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*model}", get(models::one))
+        .route("/asr", post(asr::asr))
+        .route("/detect-language", post(asr::detect_language))
+        .route("/v1/realtime", get(realtime::realtime))
         .route("/v1/subtitles", post(subtitles::subtitles))
+        .route("/v1/sessions", post(sessions::open))
+        .route("/v1/sessions/{id}", get(sessions::state).put(sessions::open_as).delete(sessions::forget))
+        .route("/v1/sessions/{id}/chunks", post(sessions::chunk))
+        .route("/v1/sessions/{id}/finish", post(sessions::finish))
         .route("/gpu-info", get(gpu_info::gpu_info))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -100,15 +162,24 @@ pub fn router(app: App) -> Router {
         .fallback(async |uri: Uri| ApiError::NotFound(uri.path().to_owned()))
         .method_not_allowed_fallback(async |method: Method| ApiError::MethodNotAllowed(method.to_string()))
         .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(from_fn_with_state(app.clone(), observe::request))
-        .with_state(app)
+        .layer(from_fn_with_state(app.clone(), guard::guard));
+    // Before the guard: a browser asks its question about a page without the page's key.
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(from_fn_with_state(app.clone(), observe::request)).with_state(app)
 }
 
 /// Until there is a page.
 async fn front() -> &'static str {
     "Verbatim: speech to text.\n\n\
      POST /transcribe   audio as the form part 'file' or as the body: curl -F file=@speech.mp3 .../transcribe\n\
+     POST /v1/audio/transcriptions, /v1/audio/translations; GET /v1/models   OpenAI's API\n\
+     POST /asr, /detect-language   as Bazarr asks\n\
+     GET  /v1/realtime  a websocket: audio in while it is spoken, text out after each turn\n\
      POST /v1/subtitles  a stored verbose_json as srt, vtt or tsv: curl -F file=@speech.json .../v1/subtitles\n\
+     POST /v1/sessions  a dictation, chunk by chunk, of which nothing is lost: docs/dictation.md\n\
      GET  /gpu-info     the device and what is done with it; ?format=text for a terminal\n\
      GET  /livez  /readyz  /health  /metrics\n"
 }

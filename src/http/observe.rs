@@ -7,14 +7,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
+use tracing::{Instrument, Span};
 
 use super::error::{ApiError, Outcome};
+use super::guard::Signature;
 use super::{App, transcriptions};
-use crate::telemetry::metrics;
+use crate::telemetry::{self, metrics};
 use crate::transcript::Transcript;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRANSCRIBE: &str = "/transcribe";
+/// Routes that transcribe, as they are counted.
+const TRANSCRIBE: [&str; 4] = ["/transcribe", "/v1/audio/transcriptions", "/v1/audio/translations", "/asr"];
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// Asked every few seconds by machines; the log would hold little else.
 const QUIET: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
 
@@ -22,6 +26,8 @@ const QUIET: [&str; 4] = ["/livez", "/readyz", "/health", "/metrics"];
 pub async fn request(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    let signature = Signature::default();
+    request.extensions_mut().insert(signature.clone());
     let line = Line {
         id: id.to_str().unwrap_or_default().to_owned(),
         method: method(request.method()),
@@ -30,13 +36,24 @@ pub async fn request(State(app): State<App>, mut request: Request, next: Next) -
             .get::<MatchedPath>()
             .map_or("other".to_owned(), |path| path.as_str().to_owned()),
         model: app.transcriber.model().name.clone(),
+        signature,
         started: Instant::now(),
         written: false,
         _active: metrics::HTTP_ACTIVE.enter(),
     };
-    let mut response = next.run(request).await;
+    let span = line.span();
+    telemetry::adopt(&span, request.headers());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    drop(span);
+    let total = format!("total;dur={:.1}", line.started.elapsed().as_secs_f64() * 1e3);
     line.finished(&response);
-    response.headers_mut().insert(REQUEST_ID, id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    if let Ok(total) = HeaderValue::from_str(&total) {
+        // A transcription has told its stages already.
+        headers.entry(SERVER_TIMING).or_insert(total);
+    }
     response
 }
 
@@ -99,15 +116,32 @@ struct Line {
     method: &'static str,
     route: String,
     model: String,
+    signature: Signature,
     started: Instant,
     written: bool,
     _active: metrics::Entered,
 }
 
 impl Line {
+    /// Around all that is done for the request, under OpenTelemetry's own names.
+    fn span(&self) -> Span {
+        if QUIET.contains(&self.route.as_str()) {
+            return tracing::debug_span!("request", id = self.id);
+        }
+        tracing::info_span!(
+            "request",
+            id = self.id,
+            otel.name = format!("{} {}", self.method, self.route),
+            otel.kind = "server",
+            http.request.method = self.method,
+            http.route = self.route,
+            http.response.status_code = tracing::field::Empty,
+        )
+    }
+
     fn finished(mut self, response: &Response) {
         let outcome = response.extensions().get::<Outcome>().cloned();
-        let outcome = outcome.unwrap_or(Outcome { name: "ok", message: String::new() });
+        let outcome = outcome.unwrap_or(Outcome::ok());
         self.write(response.status().as_u16(), &outcome);
     }
 
@@ -117,17 +151,29 @@ impl Line {
         let (id, method, route) = (&self.id, self.method, &self.route);
         let labels = [("method", method), ("route", route.as_str()), ("status", &status.to_string())];
         metrics::HTTP_SECONDS.observe(seconds, &labels);
-        if route == TRANSCRIBE {
-            let labels = [("endpoint", TRANSCRIBE), ("model", &self.model), ("outcome", outcome.name)];
+        if !QUIET.contains(&route.as_str()) {
+            outcome.refused.iter().for_each(|reason| metrics::REFUSED.add(1, &[("reason", reason)]));
+            outcome.undecodable.iter().for_each(|reason| metrics::UNDECODABLE.add(1, &[("reason", reason)]));
+        }
+        if TRANSCRIBE.contains(&route.as_str()) {
+            let labels = [("endpoint", route.as_str()), ("model", &self.model), ("outcome", outcome.name)];
             metrics::REQUESTS.add(1, &labels);
         }
+        let holder = self.signature.0.get();
+        if holder.is_some_and(|holder| holder.entry.is_private) {
+            // Messages quote what was asked. Its audit line says all that may be said.
+            return;
+        }
+        let key = holder.map(|holder| holder.entry.label.as_str());
         let ms = (seconds * 1e4).round() / 10.0;
         let (outcome, error) = (outcome.name, outcome.message.as_str());
         match status {
-            500.. => tracing::warn!(id, method, route, status, ms, outcome, error, "request"),
-            400.. => tracing::info!(id, method, route, status, ms, outcome, error, "request"),
-            _ if QUIET.contains(&route.as_str()) => tracing::debug!(id, method, route, status, ms, "request"),
-            _ => tracing::info!(id, method, route, status, ms, "request"),
+            500.. => tracing::warn!(id, key, method, route, status, ms, outcome, error, "request"),
+            400.. => tracing::info!(id, key, method, route, status, ms, outcome, error, "request"),
+            _ if QUIET.contains(&route.as_str()) => {
+                tracing::debug!(id, key, method, route, status, ms, "request")
+            }
+            _ => tracing::info!(id, key, method, route, status, ms, "request"),
         }
     }
 }
@@ -136,7 +182,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
             // nginx's number for a client that closed the connection; it is never sent.
-            self.write(499, &Outcome { name: "cancelled", message: "the client left".to_owned() });
+            self.write(499, &Outcome::left());
         }
     }
 }

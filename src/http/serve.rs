@@ -1,4 +1,4 @@
-//! A listening socket and the wish to end in; the server's whole life out: accept, limit, drain, end.
+//! A listening socket and the wishes to end in; the server's whole life out: accept, limit, drain, end.
 
 use std::io;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
 use super::{App, router};
+use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::CONNECTIONS;
 
 /// After a failed accept, mostly for want of file descriptors: without a pause it would fail again at once, and burn a core.
@@ -30,13 +32,13 @@ pub enum Ended {
     Cut(usize),
 }
 
-/// Serves until `shutdown` resolves, then in good order to the end. Dropping the future cuts every connection.
-pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> io::Result<Ended> {
+/// Serves until it is to end, then in good order to the end. Dropping the future cuts every connection.
+pub async fn serve(listener: TcpListener, app: App, shutdown: Shutdown) -> io::Result<Ended> {
     let connections = Connections::new(&app);
-    let mut shutdown = std::pin::pin!(shutdown);
+    let _followed = AbortOnDropHandle::new(tokio::spawn(app.keys.clone().follow()));
     tokio::select! {
         never = connections.accept(&listener) => match never {},
-        () = &mut shutdown => {}
+        () = shutdown.graceful.cancelled() => {}
     }
     app.readiness.drain();
     tracing::info!(
@@ -47,6 +49,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     tokio::select! {
         never = connections.accept(&listener) => match never {},
         () = tokio::time::sleep(app.settings.drain_delay) => {}
+        () = shutdown.promptly.cancelled() => {}
     }
     drop(listener);
     Ok(connections.drain(app.settings.drain_timeout).await)
@@ -64,11 +67,12 @@ struct Connections {
 
 enum Never {}
 
-struct Cut(CancellationToken);
+struct Cut(CancellationToken, App);
 
 impl Drop for Cut {
     fn drop(&mut self) {
         self.0.cancel();
+        self.1.realtime.cut();
     }
 }
 
@@ -88,7 +92,7 @@ impl Connections {
             http,
             places: Arc::new(Semaphore::new(settings.max_connections)),
             graceful: GracefulShutdown::new(),
-            cut: Cut(CancellationToken::new()),
+            cut: Cut(CancellationToken::new(), app.clone()),
         }
     }
 
@@ -127,9 +131,13 @@ impl Connections {
     async fn drain(self, most: Duration) -> Ended {
         let open = Arc::clone(&self.places);
         let max = self.app.settings.max_connections;
-        match tokio::time::timeout(most, self.graceful.shutdown()).await {
-            Ok(()) => Ended::Drained,
-            Err(_) => Ended::Cut(max - open.available_permits().min(max)),
+        // Websockets are connections no more: hyper has handed them over.
+        let sessions = &self.app.realtime;
+        sessions.end();
+        let all = async { tokio::join!(self.graceful.shutdown(), sessions.ended()) };
+        match tokio::time::timeout(most, all).await {
+            Ok(_) => Ended::Drained,
+            Err(_) => Ended::Cut(max - open.available_permits().min(max) + sessions.open()),
         }
     }
 }

@@ -33,7 +33,7 @@ pub async fn subtitles(State(app): State<App>, request: Request) -> Result<Respo
 }
 
 /// Subtitles unless another format is asked for; fields that mean nothing here are for a response header.
-fn judge(fields: &[(String, String)]) -> Result<(Layout, Vec<String>), ApiError> {
+pub(super) fn judge(fields: &[(String, String)]) -> Result<(Layout, Vec<String>), ApiError> {
     let mut wanted = Layout::new(Format::Srt);
     let mut ignored: Vec<String> = Vec::new();
     for (name, value) in fields {
@@ -45,7 +45,7 @@ fn judge(fields: &[(String, String)]) -> Result<(Layout, Vec<String>), ApiError>
     Ok((wanted, ignored))
 }
 
-fn render(json: &Bytes, mut wanted: Layout) -> Result<Rendered, ApiError> {
+pub(super) fn render(json: &Bytes, mut wanted: Layout) -> Result<Rendered, ApiError> {
     let transcript = stored::parse(json, language::parse).map_err(of_stored)?;
     // What was stored comes back, where nobody asked for less or more.
     if wanted.granularities.is_none() {

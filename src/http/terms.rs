@@ -37,7 +37,7 @@ pub fn read(headers: &HeaderMap, received: Instant) -> Result<Terms, ApiError> {
             return Err(ApiError::param("X-Priority", message));
         }
     };
-    Ok(Terms { deadline, is_patient })
+    Ok(Terms { deadline, is_patient, ..Terms::default() })
 }
 
 #[cfg(test)]

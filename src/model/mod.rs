@@ -182,7 +182,11 @@ pub struct ModelInfo {
     pub weight_bytes: u64,
     /// Self- and cross-attention caches of all slots.
     pub kv_bytes: u64,
+    /// What encoder passes, steps and alignments are thought to take beside.
+    pub workspace_bytes: u64,
     pub slots: usize,
+    /// Windows of one encoder pass at most, as set or as chosen for the device.
+    pub encode_batch: usize,
     /// Rows of one decoder step: every beam and every draw takes one.
     pub lanes: usize,
 }

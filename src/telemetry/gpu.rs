@@ -80,6 +80,54 @@ pub struct GpuProcess {
     pub used_bytes: Option<u64>,
 }
 
+/// What is always said of a GPU that nobody uses.
+const IDLE: &str = "idle";
+
+impl GpuReading {
+    /// Whether the clocks are held back although there is work.
+    pub fn is_throttled(&self) -> Option<bool> {
+        self.throttle_reasons.as_ref().map(|reasons| reasons.iter().any(|reason| *reason != IDLE))
+    }
+}
+
+impl Reading {
+    /// The GPU that `device` is, else the first. CUDA counts only what `CUDA_VISIBLE_DEVICES` lets it see.
+    pub fn of_device(&self, device: &str) -> Option<&GpuReading> {
+        let ordinal: usize = device.strip_prefix("cuda:").and_then(|number| number.parse().ok()).unwrap_or(0);
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+        let name = visible.split(',').map(str::trim).nth(ordinal).unwrap_or_default();
+        self.visible_as(name).or_else(|| self.gpus.get(ordinal))
+    }
+
+    /// `name`: a number as the driver counts, or (the beginning of) a UUID.
+    fn visible_as(&self, name: &str) -> Option<&GpuReading> {
+        if let Ok(index) = name.parse::<usize>() {
+            return self.gpus.get(index);
+        }
+        let has_uuid = |gpu: &&GpuReading| gpu.uuid.as_ref().is_some_and(|uuid| uuid.starts_with(name));
+        self.gpus.iter().find(has_uuid).filter(|_| !name.is_empty())
+    }
+}
+
+/// Bytes of a device's memory that nobody uses at this moment; `None`: it cannot be told, as of a part of a card (MIG).
+pub fn free_memory(device: &str) -> Option<u64> {
+    let is_part = std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|visible| visible.contains("MIG-"));
+    if !device.starts_with("cuda:") || is_part {
+        return None;
+    }
+    let (tell, told) = sync_channel(1);
+    let device = device.to_owned();
+    let thread = std::thread::Builder::new().name("nvml-once".to_owned());
+    thread
+        .spawn(move || {
+            let free = load().ok().and_then(|nvml| read(&nvml).of_device(&device)?.memory);
+            // Nobody waits any more where that took too long.
+            let _ = tell.send(free.map(|memory| memory.free));
+        })
+        .ok()?;
+    told.recv_timeout(FIRST_PATIENCE).ok().flatten()
+}
+
 impl Gpu {
     /// Starts the thread and waits until NVML is there, or until it is clear why not.
     pub fn probe() -> Gpu {
@@ -201,7 +249,7 @@ fn read_gpu(device: &Device) -> GpuReading {
 
 fn in_words(reasons: ThrottleReasons) -> Vec<&'static str> {
     let words = [
-        (ThrottleReasons::GPU_IDLE, "idle"),
+        (ThrottleReasons::GPU_IDLE, IDLE),
         (ThrottleReasons::APPLICATIONS_CLOCKS_SETTING, "clocks set by an administrator"),
         (ThrottleReasons::SW_POWER_CAP, "at the power limit"),
         (ThrottleReasons::HW_SLOWDOWN, "slowed by the hardware (heat or power)"),
@@ -223,6 +271,22 @@ mod tests {
         assert_eq!(in_words(ThrottleReasons::empty()), Vec::<&str>::new());
         let hot = ThrottleReasons::SW_POWER_CAP | ThrottleReasons::HW_THERMAL_SLOWDOWN;
         assert_eq!(in_words(hot), ["at the power limit", "too hot (slowed by the hardware)"]);
+        let throttled = |flags| {
+            GpuReading { throttle_reasons: Some(in_words(flags)), ..GpuReading::default() }.is_throttled()
+        };
+        assert_eq!((throttled(hot), throttled(ThrottleReasons::GPU_IDLE)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn a_gpu_is_found_by_number_or_by_uuid() {
+        let gpu = |uuid: &str| GpuReading { uuid: Some(uuid.to_owned()), ..GpuReading::default() };
+        let machine = Reading { gpus: vec![gpu("GPU-1234"), gpu("GPU-9876")], ..Reading::default() };
+        let uuid = |name| machine.visible_as(name).and_then(|gpu| gpu.uuid.clone());
+        assert_eq!(uuid("1").as_deref(), Some("GPU-9876"));
+        assert_eq!(uuid("GPU-12").as_deref(), Some("GPU-1234"));
+        assert_eq!(uuid(""), None);
+        assert_eq!(uuid("7"), None);
+        assert_eq!(free_memory("cpu"), None);
     }
 
     #[tokio::test]

@@ -17,6 +17,8 @@ const REQUEST_SECONDS: &[f64] =
 /// From one mel to an hour's generation.
 const STAGE_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+/// From a small model on a fast card to a large one on a CPU.
+const STEP_TIMES: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const RATIO: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
 const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0];
 const WINDOW_FILL: &[f64] = &[1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
@@ -40,14 +42,21 @@ declare! {
     counters {
         REQUESTS = "verbatim_requests_total", "Transcription requests by how they ended.";
         AUDIO = "verbatim_audio_seconds_total", "Audio transcribed, in seconds.";
+        AUDIO_IN = "verbatim_audio_accepted_seconds_total", "Audio taken in to be transcribed, in seconds.";
+        REFUSED = "verbatim_refusals_total", "Requests turned away before any work was done, by reason.";
+        UNDECODABLE = "verbatim_decode_errors_total", "Uploads that gave no audio, by reason.";
+        CANARIES = "verbatim_canary_runs_total", "Silent windows run on the idle device, by outcome.";
         DROPPED = "verbatim_dropped_windows_total", "Windows whose text was withheld, by reason.";
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
+        REALTIME_TURNS = "verbatim_realtime_turns_total", "Turns of realtime sessions by how they ended.";
         CANCELLED = "verbatim_windows_cancelled_total", "Windows whose caller left before the end.";
+        DECODE_FAILURES = "verbatim_decode_failures_total", "Uploads that gave no audio, by reason.";
         OUT_OF_MEMORY = "verbatim_out_of_memory_total", "Batches for which the device had no room.";
         WINDOWS = "verbatim_windows_total", "Windows the device has answered.";
         STEPS = "verbatim_steps_total", "Decoder steps the device has run.";
         TOKENS = "verbatim_tokens_total", "Tokens the device has generated.";
         DEVICE_BUSY = "verbatim_device_busy_seconds_total", "Time the device's thread has spent in the model.";
+        GPU_ECC = "verbatim_gpu_ecc_errors_total", "Memory errors since the driver was loaded, by kind.";
         PROCESS_CPU = "process_cpu_seconds_total", "Processor time of this process.";
     }
     gauges {
@@ -56,16 +65,24 @@ declare! {
         HTTP_ACTIVE = "verbatim_http_active_requests", "Requests being handled.";
         CONNECTIONS = "verbatim_http_connections", "Open connections.";
         INFLIGHT = "verbatim_inflight_requests", "Transcriptions holding a permit at the door.";
+        REALTIME_SESSIONS = "verbatim_realtime_sessions", "Realtime sessions that are open.";
         QUEUE_WINDOWS = "verbatim_queue_windows", "Windows waiting for a slot.";
         QUEUE_AUDIO = "verbatim_queue_audio_seconds", "Audio that was accepted and is not transcribed yet.";
         SLOTS = "verbatim_slots", "Windows the device can hold at once.";
         SLOTS_BUSY = "verbatim_slots_busy", "Windows the device holds now.";
+        ENCODE_MOST = "verbatim_encode_batch_limit", "Windows encoded together at most, as set or learnt.";
+        STEP_MOST = "verbatim_step_batch_limit", "Rows of one decoder step at most, as set or learnt.";
+        CANARY_SECONDS = "verbatim_canary_last_duration_seconds", "Time the latest silent window took.";
+        WARM_UP = "verbatim_warm_up_seconds", "Time the warm-up took.";
         HEARTBEAT_AGE = "verbatim_device_heartbeat_age_seconds", "Since the device's thread last showed life.";
         GPU_UTILIZATION = "verbatim_gpu_utilization_ratio", "Share of time a kernel ran, 0 to 1.";
         GPU_MEMORY_USED = "verbatim_gpu_memory_used_bytes", "Device memory in use, by all processes.";
         GPU_MEMORY_TOTAL = "verbatim_gpu_memory_total_bytes", "Device memory.";
         GPU_TEMPERATURE = "verbatim_gpu_temperature_celsius", "Temperature of the chip.";
         GPU_POWER = "verbatim_gpu_power_watts", "Power drawn.";
+        GPU_POWER_LIMIT = "verbatim_gpu_power_limit_watts", "Power that may be drawn.";
+        GPU_CLOCK = "verbatim_gpu_clock_hertz", "Clock of the chip.";
+        GPU_THROTTLED = "verbatim_gpu_throttled", "1 when something but idleness holds the clocks back.";
         UPTIME = "verbatim_uptime_seconds", "Since this process began to serve.";
         PROCESS_RESIDENT = "process_resident_memory_bytes", "Resident memory of this process.";
         PROCESS_VIRTUAL = "process_virtual_memory_bytes", "Virtual memory of this process.";
@@ -78,6 +95,8 @@ declare! {
         QUEUE_WAIT = "verbatim_queue_wait_seconds", "Time a window waited for a slot.", STAGE_SECONDS;
         ENCODE_SECONDS = "verbatim_encode_seconds", "Time of one encoder pass.", STAGE_SECONDS;
         ENCODE_BATCH = "verbatim_encode_batch_size", "Windows encoded together.", BATCH;
+        STEP_SECONDS = "verbatim_step_seconds", "Time of one decoder step.", STEP_TIMES;
+        ALIGN_SECONDS = "verbatim_align_seconds", "Time of one pass that aligns texts with their audio.", STAGE_SECONDS;
         STEP_BATCH = "verbatim_step_batch_size", "Rows of one decoder step.", BATCH;
         WINDOW_AUDIO = "verbatim_window_audio_seconds", "Audio in a window of 30 s; the rest is padding.", WINDOW_FILL;
         RTF = "verbatim_real_time_factor", "Seconds of work for a second of audio.", RATIO;
@@ -140,8 +159,13 @@ pub fn encoded(windows: usize, took: Duration) {
     ENCODE_SECONDS.observe(took.as_secs_f64(), &[]);
 }
 
+pub fn aligned(took: Duration) {
+    ALIGN_SECONDS.observe(took.as_secs_f64(), &[]);
+}
+
 /// A decoder step gives one token a row.
-pub fn stepped(rows: usize) {
+pub fn stepped(rows: usize, took: Duration) {
+    STEP_SECONDS.observe(took.as_secs_f64(), &[]);
     STEP_BATCH.observe(rows as f64, &[]);
     STEPS.add(1, &[]);
     TOKENS.add(rows as u64, &[]);
@@ -151,6 +175,11 @@ pub fn stepped(rows: usize) {
 pub fn window_done(audio: Duration) {
     WINDOWS.add(1, &[]);
     WINDOW_AUDIO.observe(audio.as_secs_f64(), &[]);
+}
+
+pub fn canary(came_through: bool, took: Duration) {
+    CANARIES.add(1, &[("outcome", if came_through { "ok" } else { "failed" })]);
+    CANARY_SECONDS.set(took.as_secs_f64(), &[]);
 }
 
 pub fn out_of_memory() {

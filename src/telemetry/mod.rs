@@ -3,18 +3,26 @@
 pub mod gpu;
 mod gpu_block;
 mod instrument;
+pub mod memory;
 pub mod metrics;
+#[cfg_attr(not(feature = "otlp"), path = "no_otlp.rs")]
+mod otlp;
 mod process;
 
 use std::io;
 
 pub use gpu_block::block as gpu_block;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+pub use otlp::{Traces, adopt};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Before the operator's own directives, so that those can undo it.
 const QUIET: &str = "symphonia_core=off,symphonia_format_riff=off,symphonia_format_isomp4=off,symphonia_format_mkv=off,\
      symphonia_format_ogg=off,symphonia_bundle_mp3=off,symphonia_bundle_flac=off,symphonia_codec_aac=off,symphonia_codec_vorbis=off";
+
+/// Whoever logs warnings alone must still be able to say who asked; `audit=off` says otherwise.
+const AUDIT: &str = "audit=info";
 
 /// What the operator may set (`[log]`).
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -42,30 +50,52 @@ pub enum LogFormat {
     Json,
 }
 
+/// What the operator may set (`[telemetry]`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Export {
+    /// Address of a collector that takes OTLP over HTTP: `http://localhost:4318`. `None`: no traces are sent.
+    pub otlp_endpoint: Option<String>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("log.level (or RUST_LOG) '{0}' is not a log level: {1}")]
     Level(String, tracing_subscriber::filter::ParseError),
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Export(String),
     #[error("logging was set up twice")]
     Twice,
 }
 
 /// Sends the process's logs to standard error from here on. Once per process.
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
+    init_with(settings, &Export::default()).map(drop)
+}
+
+/// The same, and its spans to a collector until the value is dropped.
+#[allow(clippy::default_constructed_unit_structs, reason = "with the feature otlp it is no unit")]
+pub fn init_with(settings: &Settings, export: &Export) -> Result<Traces, TelemetryError> {
     let level = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.level.clone());
     // The audio decoder writes an error for every upload that is no audio; the answer and its log line say that already.
-    let filter = EnvFilter::try_new(format!("{QUIET},{level}"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{AUDIT},{level}"));
     let filter = filter.map_err(|error| TelemetryError::Level(level, error))?;
-    let to_stderr = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_span_events(FmtSpan::NONE);
-    let set = match settings.format {
-        LogFormat::Text => {
-            let terminal = io::IsTerminal::is_terminal(&io::stderr());
-            to_stderr.with_ansi(terminal).try_init()
+    let (sent, traces) = match &export.otlp_endpoint {
+        None => (None, Traces::default()),
+        Some(endpoint) if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") => {
+            return Err(TelemetryError::Export(format!("{endpoint:?} is not an http or https address")));
         }
-        LogFormat::Json => to_stderr.json().flatten_event(true).try_init(),
+        Some(endpoint) => {
+            let (sent, traces) = otlp::layer(endpoint).map_err(TelemetryError::Export)?;
+            (Some(sent), traces)
+        }
     };
-    set.map_err(|_| TelemetryError::Twice)
+    let to_stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match settings.format {
+        LogFormat::Text => to_stderr.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Json => to_stderr.json().flatten_event(true).boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(sent);
+    subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
+    Ok(traces)
 }

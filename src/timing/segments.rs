@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audio::{Window, duration_of, samples_in};
 use crate::decoding::Hypothesis;
 use crate::text::{TIMESTAMP_STEP, Token, Tokenizer};
-use crate::transcript::Segment;
+use crate::transcript::{Segment, Uttered};
 
 /// So much of the speech is the edge of what another segment says.
 const TOUCH: Duration = Duration::from_millis(100);
@@ -30,8 +30,14 @@ pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
     let time = |token: Token| (TIMESTAMP_STEP * (token - begin)).min(duration);
     let mut segments = Vec::new();
     let mut earliest = Duration::ZERO;
+    let mut logprobs = hypothesis.logprobs.iter();
     for piece in pieces(&hypothesis.tokens, begin) {
         let text = tokenizer.decode(piece.tokens);
+        let uttered = piece.tokens.iter().zip(logprobs.by_ref()).filter_map(|(token, logprob)| {
+            let bytes = tokenizer.bytes(*token);
+            (!bytes.is_empty()).then_some(Uttered { bytes, logprob: *logprob })
+        });
+        let uttered = uttered.collect();
         let start = piece.start.map_or(earliest, time).max(earliest);
         let end = piece.end.map_or(duration, time).max(start);
         earliest = end;
@@ -47,6 +53,7 @@ pub fn segments(placed: Placed, tokenizer: &Tokenizer) -> Vec<Segment> {
             compression_ratio: hypothesis.compression_ratio,
             text,
             tokens: piece.tokens.to_vec(),
+            uttered,
             temperature: hypothesis.temperature,
             avg_logprob: hypothesis.avg_logprob,
             no_speech_prob: hypothesis.no_speech_prob,

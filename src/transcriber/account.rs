@@ -71,6 +71,12 @@ impl Account {
         transcript
     }
 
+    /// What of the answer stands in one window, whatever the others hold.
+    pub fn segments(&self, take: &Take, listened: &Listened) -> Vec<Segment> {
+        let language = self.asked.language.unwrap_or(language::ENGLISH);
+        self.part(take, listened, language).segments
+    }
+
     fn part(&self, take: &Take, listened: &Listened, main: Language) -> Part {
         let (hypothesis, window) = (&listened.outcome.hypothesis, &listened.window);
         let (span, channel) = (Span { start: window.start(), end: window.end() }, take.channel);
@@ -199,6 +205,7 @@ impl Account {
                 align: sum(|listened| listened.outcome.align),
                 total: Duration::ZERO,
             },
+            prompt_tokens: self.asked.request.previous.len() + self.asked.request.keywords.len(),
             batch_size_seen: windows().map(|listened| listened.outcome.batch_size).max().unwrap_or(0),
         }
     }

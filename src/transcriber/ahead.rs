@@ -11,6 +11,8 @@ use crate::audio::duration_of;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     millis: AtomicU64,
+    /// All that ever was.
+    entered: AtomicU64,
 }
 
 /// What is left of one take. Dropping it takes the rest away: the request is done, or its caller has left.
@@ -25,11 +27,17 @@ impl Ahead {
         Duration::from_millis(self.millis.load(Relaxed))
     }
 
+    /// Since the start.
+    pub fn entered(&self) -> Duration {
+        Duration::from_millis(self.entered.load(Relaxed))
+    }
+
     /// Counts what is to be heard of the takes, until they are dropped.
     pub fn enter(self: &Arc<Self>, takes: &mut [Take]) {
         for take in takes {
             let audio = duration_of(take.timeline.len()).as_millis() as u64;
             self.millis.fetch_add(audio, Relaxed);
+            self.entered.fetch_add(audio, Relaxed);
             take.ahead = Some(Share { ahead: self.clone(), left: AtomicU64::new(audio) });
         }
     }
@@ -56,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_heard_and_what_is_given_up_is_no_longer_ahead() {
-        let ahead = Arc::new(Ahead { millis: AtomicU64::new(70_000) });
+        let ahead = Arc::new(Ahead { millis: AtomicU64::new(70_000), ..Ahead::default() });
         let share = Share { ahead: ahead.clone(), left: AtomicU64::new(60_000) };
         share.done(Duration::from_secs(25));
         assert_eq!(ahead.audio(), Duration::from_secs(45));

@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use futures::future::try_join;
 use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::audio::{Timeline, Window, samples_in};
 use crate::decoding::{Request, Spoken, Verdict, closed};
@@ -11,6 +13,7 @@ use crate::text::TIMESTAMP_STEP;
 
 use super::asked::Asked;
 use super::language::{is_sure, runs, shares};
+use super::omissions::Pace;
 use super::{Heard, Listened, Take, TranscribeError, Transcriber};
 
 /// Speech that a window leaves unsaid is heard again from where its text ended; shorter sounds are let be, for the detector of
@@ -36,13 +39,16 @@ impl Transcriber {
         }
         let windows = self.cut(take, take.timeline.clone(), longest).await?;
         let mut heard = Heard { language: asked.known(), ..Heard::default() };
+        let mut pace = Pace::default();
         let begun = self.find_language(take, &windows, asked, &mut heard).await?;
+        heard.windows = self.settle(take, heard.windows, asked, &mut pace).await?;
         let rest = Request { language: asked.among(heard.language), ..asked.request.clone() };
         let windows = windows.into_iter().enumerate().skip(begun).map(|(index, window)| {
             let request = if index == 0 { rest.clone() } else { rest.later() };
             (window, request)
         });
-        heard.windows.extend(self.all(take, windows.collect()).await?);
+        let rest = self.all(take, windows.collect(), asked, pace).await?;
+        heard.windows.extend(rest);
         heard.windows = self.without_omissions(take, heard.windows, asked).await?;
         Ok(heard)
     }
@@ -68,7 +74,7 @@ impl Transcriber {
                 windows.push((window, request));
             }
         }
-        let windows = self.all(take, windows).await?;
+        let windows = self.all(take, windows, asked, Pace::default()).await?;
         let windows = self.without_omissions(take, windows, asked).await?;
         Ok(Heard { windows, language: main, languages })
     }
@@ -88,13 +94,28 @@ impl Transcriber {
         &self,
         take: &Take,
         windows: Vec<(Window, Request)>,
+        asked: &Asked,
+        mut pace: Pace,
     ) -> Result<Vec<Listened>, TranscribeError> {
-        let heard: Vec<Vec<Listened>> = stream::iter(windows)
-            .map(|(window, request)| self.to_the_end(take, window, request))
-            .buffered(self.windows_in_flight)
-            .try_collect()
-            .await?;
-        Ok(heard.into_iter().flatten().collect())
+        let windows = stream::iter(windows).map(|(window, request)| self.to_the_end(take, window, request));
+        let mut windows = std::pin::pin!(windows.buffered(self.windows_in_flight));
+        let (done, mut to_settle) = unbounded_channel();
+        // Side by side: windows that nobody polls keep their place in the queue for the CPU, and settling one needs a place.
+        let hear = async move {
+            while let Some(window) = windows.try_next().await? {
+                let _ = done.send(window);
+            }
+            Ok::<_, TranscribeError>(())
+        };
+        let settle = async {
+            let mut heard = Vec::new();
+            while let Some(window) = to_settle.recv().await {
+                heard.extend(self.settle(take, window, asked, &mut pace).await?);
+            }
+            Ok(heard)
+        };
+        let ((), heard) = try_join(hear, settle).await?;
+        Ok(heard)
     }
 
     /// Where the language must be found, the first windows are heard one after the other until one of them has speech and

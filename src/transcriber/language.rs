@@ -8,15 +8,44 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::audio::{Timeline, Window};
 use crate::decoding::{Request, Stop};
+use crate::engine::Class;
 use crate::text::Token;
+use crate::text::language::ENGLISH;
+use crate::transcript::{Channels, Language, Options};
 
 use super::asked::Asked;
-use super::{Take, TranscribeError, Transcriber};
+use super::{Sound, Take, Terms, TranscribeError, Transcriber};
 
 /// Probabilities of several detections, the likeliest first.
 pub(super) type Languages = Vec<(Token, f32)>;
 
 impl Transcriber {
+    /// The languages that an upload may be in, the likeliest first, by its first speech; whatever the options say of channels,
+    /// they are mixed. English-only models know one. Never empty.
+    pub async fn languages(
+        &self,
+        sound: Sound,
+        options: &Options,
+        terms: Terms,
+    ) -> Result<Vec<(Language, f32)>, TranscribeError> {
+        let options = Options { language: None, channels: Channels::Mix, ..options.clone() };
+        let asked = self.asked(&options)?;
+        let mut opened = self.open(sound, &options, terms).await?;
+        let Some(take) = opened.takes.first_mut() else { return Ok(Vec::new()) };
+        if take.timeline.is_empty() {
+            // Nobody was found to speak; who asks still wants to know what the model takes it for.
+            take.timeline = Timeline::whole(&take.pcm);
+        }
+        if !terms.is_patient {
+            // A few windows, however long the file is.
+            take.ticket.class = Class::Interactive;
+        }
+        let found = self.begin(take, &asked).await?.languages;
+        let named = |(token, share): (Token, f32)| Some((self.rules.specials().language_of(token)?, share));
+        let languages: Vec<_> = found.into_iter().filter_map(named).collect();
+        Ok(if languages.is_empty() { vec![(ENGLISH, 1.0)] } else { languages })
+    }
+
     /// Detects in `windows` alone, at most as many as are asked for, one after the other until one is sure.
     pub(super) async fn detect(
         &self,

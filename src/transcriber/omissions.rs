@@ -30,20 +30,36 @@ const SHORTEST: Duration = Duration::from_millis(800);
 const STRETCH: Duration = Duration::from_secs(10);
 
 impl Transcriber {
+    /// All of a take, by the pace of all of it; nothing where each window was judged as it came.
     pub(super) async fn without_omissions(
         &self,
         take: &Take,
         heard: Vec<Listened>,
         asked: &Asked,
     ) -> Result<Vec<Listened>, TranscribeError> {
+        match take.told {
+            Some(_) => Ok(heard),
+            None => self.mend(take, heard, asked, &mut Pace::default()).await,
+        }
+    }
+
+    /// The same of the next windows of a take, by the pace of those before them and their own.
+    pub(super) async fn mend(
+        &self,
+        take: &Take,
+        heard: Vec<Listened>,
+        asked: &Asked,
+        pace: &mut Pace,
+    ) -> Result<Vec<Listened>, TranscribeError> {
         let Some(speech) = take.speech.clone() else { return Ok(heard) };
-        let rules = self.rules.clone();
-        let (heard, slow) = self
+        let (rules, mut so_far) = (self.rules.clone(), std::mem::take(pace));
+        let (heard, slow, so_far) = self
             .on_cpu(take.ticket.class, move || {
-                let slow = slow(&heard, &speech, &rules);
-                (heard, slow)
+                let slow = so_far.slow(&heard, &speech, &rules);
+                (heard, slow, so_far)
             })
             .await?;
+        *pace = so_far;
         let again = heard.into_iter().zip(slow).map(|(listened, slow)| async move {
             match slow {
                 true => self.hear_again(take, listened, asked).await,
@@ -98,19 +114,28 @@ impl Transcriber {
     }
 }
 
-/// Of each window, whether a segment of it passes over speech.
-fn slow(heard: &[Listened], speech: &[Range<usize>], rules: &Rules) -> Vec<bool> {
-    let paces: Vec<Vec<f32>> = heard
-        .iter()
-        .map(|one| match one.outcome.hypothesis.verdict {
-            Verdict::Accept => place(rules, one).iter().filter_map(|segment| pace(segment, speech)).collect(),
-            Verdict::NoSpeech => Vec::new(),
-        })
-        .collect();
-    let mut all: Vec<f32> = paces.iter().flatten().copied().collect();
-    all.sort_by(f32::total_cmp);
-    let usual = if all.len() < FEWEST { 0.0 } else { all[all.len() / 2] };
-    paces.iter().map(|window| window.iter().any(|pace| *pace < usual * SLOW)).collect()
+/// How fast a recording is spoken: letters a second of speech, of each segment so far, in order of size.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Vec<f32>);
+
+impl Pace {
+    /// Of each window, whether a segment of it passes over speech.
+    fn slow(&mut self, heard: &[Listened], speech: &[Range<usize>], rules: &Rules) -> Vec<bool> {
+        let paces: Vec<Vec<f32>> = heard
+            .iter()
+            .map(|one| match one.outcome.hypothesis.verdict {
+                Verdict::Accept => {
+                    place(rules, one).iter().filter_map(|segment| pace(segment, speech)).collect()
+                }
+                Verdict::NoSpeech => Vec::new(),
+            })
+            .collect();
+        let Pace(all) = self;
+        all.extend(paces.iter().flatten());
+        all.sort_by(f32::total_cmp);
+        let usual = if all.len() < FEWEST { 0.0 } else { all[all.len() / 2] };
+        paces.iter().map(|window| window.iter().any(|pace| *pace < usual * SLOW)).collect()
+    }
 }
 
 /// Letters a second of speech.

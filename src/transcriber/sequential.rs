@@ -56,13 +56,13 @@ impl Transcriber {
                     reset = said.len();
                 }
             }
-            heard.windows.push(listened);
+            heard.windows.extend(self.tell(take, vec![listened]).await?);
         }
         Ok(heard)
     }
 
     /// The language, found in windows of the first minutes where it was not given.
-    async fn begin(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
+    pub(super) async fn begin(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
         if !asked.is_open() {
             return Ok(Heard { language: asked.known(), ..Heard::default() });
         }

@@ -180,7 +180,7 @@ impl Default for Speech {
 }
 
 /// What becomes of several channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Channels {
     /// Mixed into one.
     #[default]

@@ -61,7 +61,8 @@ async fn wrong_values_are_400_and_name_the_field() {
         ("temperature", "7"),
         ("response_format", "docx"),
         ("beam_size", "40"),
-        ("stream", "true"),
+        ("stream", "perhaps"),
+        ("include", "everything"),
     ] {
         let told = told(server.transcribe(&[(name, value)])).await;
         assert_eq!((told.status, told.param), (400, name.into()), "{}", told.message);

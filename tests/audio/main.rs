@@ -6,6 +6,11 @@ mod channels;
 mod formats;
 mod hostile;
 mod incomplete;
+#[cfg(target_os = "linux")]
+mod isolation;
+mod live_speech;
+#[cfg(target_os = "linux")]
+mod lives;
 mod mel;
 mod speech;
 mod windows;

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use verbatim::audio::Limits;
 use verbatim::decoding::Rules;
 use verbatim::engine::{self, Engine, Worker};
-use verbatim::http::{App, Ended, Settings, serve};
+use verbatim::http::{App, Ended, SessionSettings, Settings, serve};
 use verbatim::readiness::Readiness;
+use verbatim::shutdown::Shutdown;
 use verbatim::telemetry::gpu::Gpu;
 use verbatim::transcriber::{self, Transcriber, Voice};
 
@@ -23,6 +24,8 @@ pub struct Server {
     pub gate: Gate,
     pub readiness: Readiness,
     pub shutdown: CancellationToken,
+    pub promptly: CancellationToken,
+    pub app: App,
     pub task: JoinHandle<std::io::Result<Ended>>,
     pub worker: Worker,
 }
@@ -39,9 +42,22 @@ pub async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut Settings)
     start_engine(behaviour, engine::Settings::default(), change).await
 }
 
+pub async fn start_with_sessions(behaviour: Behaviour, sessions: SessionSettings) -> Server {
+    start_all(behaviour, engine::Settings::default(), sessions, |_| {}).await
+}
+
 pub async fn start_engine(
     behaviour: Behaviour,
     engine: engine::Settings,
+    change: impl FnOnce(&mut Settings),
+) -> Server {
+    start_all(behaviour, engine, SessionSettings::default(), change).await
+}
+
+async fn start_all(
+    behaviour: Behaviour,
+    engine: engine::Settings,
+    sessions: SessionSettings,
     change: impl FnOnce(&mut Settings),
 ) -> Server {
     let mut settings = Settings { drain_delay: Duration::ZERO, ..Settings::default() };
@@ -55,14 +71,15 @@ pub async fn start_engine(
     let transcriber = Transcriber::new(engine, voice, limits(), &transcriber::Settings::default());
     let readiness = Readiness::default();
     let gpu = Gpu::absent("tests need none");
-    let app = App::new(transcriber, readiness.clone(), gpu, settings);
+    let app = App::new(transcriber, readiness.clone(), gpu, settings).with_sessions(sessions).unwrap();
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let shutdown = CancellationToken::new();
-    let task = tokio::spawn(serve(listener, app, shutdown.clone().cancelled_owned()));
+    let wishes = Shutdown::default();
+    let (shutdown, promptly) = (wishes.graceful.clone(), wishes.promptly.clone());
+    let task = tokio::spawn(serve(listener, app.clone(), wishes));
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-    Server { address, client, gate, readiness, shutdown, task, worker }
+    Server { address, client, gate, readiness, shutdown, promptly, app, task, worker }
 }
 
 fn limits() -> Limits {

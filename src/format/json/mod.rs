@@ -3,26 +3,29 @@
 //! Shapes follow `CreateTranscriptionResponseJson` and `..VerboseJson` of openai/openai-openapi at f85dbe2.
 
 mod pieces;
+pub mod stream;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use self::pieces::{
-    DroppedJson, IncompleteJson, LanguageJson, RetriedJson, SegmentJson, SpanJson, TimingJson, Usage,
-    WordJson,
+    DroppedJson, IncompleteJson, LanguageJson, LogprobJson, RetriedJson, SaidJson, SegmentJson, SpanJson,
+    TimingJson, Usage, WordJson,
 };
-use super::{Layout, millis, seconds};
-use crate::transcript::{Span, Transcript};
+use super::{Layout, NamedBy, millis, seconds};
+use crate::transcript::{Span, Task, Transcript};
 
 /// Languages less likely than this are noise to a reader, and so are those beyond the tenth.
 const LEAST_LIKELY: f32 = 0.01;
 const MOST_LANGUAGES: usize = 10;
 
-pub(super) fn short(transcript: &Transcript) -> String {
+pub(super) fn short(transcript: &Transcript, layout: &Layout) -> String {
     #[derive(Serialize)]
     struct Short<'a> {
         text: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logprobs: Option<Vec<LogprobJson<'a>>>,
         usage: Usage,
         // From here on ours, and only where there is something to say.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -34,10 +37,29 @@ pub(super) fn short(transcript: &Transcript) -> String {
     }
     to_json(&Short {
         text: transcript.text(),
+        logprobs: layout.logprobs.then(|| LogprobJson::of(&transcript.segments)),
         usage: Usage::of(transcript),
         no_speech: transcript.no_speech(),
         incomplete: transcript.incomplete.as_ref().map(IncompleteJson::of),
         warnings: &transcript.warnings,
+    })
+}
+
+pub(super) fn diarized(transcript: &Transcript) -> String {
+    #[derive(Serialize)]
+    struct Diarized<'a> {
+        task: &'static str,
+        duration: f64,
+        text: String,
+        segments: Vec<SaidJson<'a>>,
+        usage: Usage,
+    }
+    to_json(&Diarized {
+        task: transcript.task.name(),
+        duration: seconds(transcript.duration),
+        text: transcript.text(),
+        segments: transcript.segments.iter().enumerate().map(|(id, it)| SaidJson::of(id, it)).collect(),
+        usage: Usage::of(transcript),
     })
 }
 
@@ -49,7 +71,11 @@ pub(super) fn verbose(transcript: &Transcript, layout: &Layout) -> String {
     let likely = transcript.languages.iter().filter(|(_, probability)| *probability >= LEAST_LIKELY);
     to_json(&Verbose {
         task: transcript.task.name(),
-        language: transcript.language.name,
+        language: match (layout.language, transcript.task) {
+            (NamedBy::Code, _) => transcript.language.code,
+            (NamedBy::Written, Task::Translate) => "english",
+            (NamedBy::Name | NamedBy::Written, _) => transcript.language.name,
+        },
         duration: seconds(transcript.duration),
         text: transcript.text(),
         segments: layout

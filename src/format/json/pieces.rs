@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::format::{millis, seconds, speaker};
-use crate::transcript::{Dropped, Incomplete, Language, Retried, Risk, Segment, Timing, Transcript, Word};
+use crate::transcript::{
+    Dropped, Incomplete, Language, Retried, Risk, Segment, Timing, Transcript, Uttered, Word,
+};
 
 /// The schema requires the first ten fields, and strict clients refuse an answer that lacks one.
 #[derive(Serialize)]
@@ -51,6 +53,53 @@ impl<'a> SegmentJson<'a> {
             speaker: segment.channel.map(speaker),
             words: words.then(|| segment.words.iter().map(WordJson::of).collect()),
         }
+    }
+}
+
+/// OpenAI's segment of a diarised transcript: an object of its own, also as an event of a stream.
+#[derive(Serialize)]
+pub struct SaidJson<'a> {
+    r#type: &'static str,
+    id: String,
+    start: f64,
+    end: f64,
+    text: &'a str,
+    /// Empty where channels were not told apart.
+    speaker: String,
+}
+
+impl<'a> SaidJson<'a> {
+    pub fn of(id: usize, segment: &'a Segment) -> Self {
+        SaidJson {
+            r#type: "transcript.text.segment",
+            id: format!("seg_{:03}", id + 1),
+            start: seconds(segment.start),
+            end: seconds(segment.end),
+            text: segment.text.trim(),
+            speaker: segment.channel.map(speaker).unwrap_or_default(),
+        }
+    }
+}
+
+/// A token of the text and how likely it was.
+#[derive(Serialize)]
+pub struct LogprobJson<'a> {
+    /// Where a character is spread over several tokens, its parts cannot be shown here; `bytes` has them.
+    token: String,
+    logprob: f32,
+    bytes: &'a [u8],
+}
+
+impl<'a> LogprobJson<'a> {
+    pub fn of(segments: &'a [Segment]) -> Vec<Self> {
+        let tokens = segments.iter().flat_map(|segment| &segment.uttered);
+        tokens
+            .map(|Uttered { bytes, logprob }| LogprobJson {
+                token: String::from_utf8_lossy(bytes).into_owned(),
+                logprob: *logprob,
+                bytes,
+            })
+            .collect()
     }
 }
 

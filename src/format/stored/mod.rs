@@ -117,6 +117,7 @@ impl<F: Fn(&str) -> Option<Language>> Reader<F> {
                 dtype: stored.dtype.unwrap_or_default(),
                 timing: stored.timing.map(timing).unwrap_or_default(),
                 batch_size_seen: stored.batch_size_seen.unwrap_or_default(),
+                prompt_tokens: 0,
             },
         })
     }

@@ -68,6 +68,7 @@ impl<F: Fn(&str) -> Option<Language>> Reader<F> {
             channel: it.channel.or_else(|| speakers.channel(it.speaker.as_deref()?)),
             risk: risks(&it.risk.0),
             words: Vec::new(),
+            uttered: Vec::new(),
         })
     }
 
@@ -142,6 +143,7 @@ fn bare(start: Duration, end: Duration, channel: Option<usize>) -> Segment {
         channel,
         risk: Vec::new(),
         words: Vec::new(),
+        uttered: Vec::new(),
     }
 }
 

@@ -66,6 +66,10 @@ pub enum Kind {
 pub struct Wanted {
     pub options: Options,
     pub layout: Layout,
+    /// The text while it is being made, as events.
+    pub stream: bool,
+    /// The upload is no file but bare samples: s16le, 16 kHz, mono.
+    pub is_raw: bool,
     /// The model's name, where the client gave one.
     pub model: Option<String>,
     /// Fields that mean nothing to us, for a response header: nobody should have to guess what was heeded.
@@ -75,7 +79,14 @@ pub struct Wanted {
 impl Default for Wanted {
     fn default() -> Self {
         let layout = Layout::new(Format::VerboseJson);
-        Wanted { options: Options::default(), layout, model: None, ignored: Vec::new() }
+        Wanted {
+            options: Options::default(),
+            layout,
+            stream: false,
+            is_raw: false,
+            model: None,
+            ignored: Vec::new(),
+        }
     }
 }
 
@@ -87,6 +98,7 @@ struct Draft {
     tokens: tokens::Asked,
     long_form: long_form::Asked,
     speech: speech::Asked,
+    answer: answer::Asked,
 }
 
 impl Draft {
@@ -100,7 +112,12 @@ impl Draft {
 
 /// Of several values of one field the last counts, but those of a list add up. An empty value is one that was not given.
 pub fn judge(fields: &[(String, String)]) -> Result<Wanted, ApiError> {
-    let mut draft = Draft::default();
+    judge_from(Wanted::default(), fields)
+}
+
+/// The same where the route presumes something else.
+pub fn judge_from(presumed: Wanted, fields: &[(String, String)]) -> Result<Wanted, ApiError> {
+    let mut draft = Draft { wanted: presumed, ..Draft::default() };
     for (written, value) in fields {
         // `keywords[]` is how OpenAI's clients write a list, and `chunking_strategy[type]` an object.
         let (base, key) = match written.split_once('[') {
@@ -117,6 +134,7 @@ pub fn judge(fields: &[(String, String)]) -> Result<Wanted, ApiError> {
     search::settle(&mut draft)?;
     long_form::settle(&mut draft)?;
     speech::settle(&draft)?;
+    answer::settle(&mut draft)?;
     draft.wanted.options.words = draft.wanted.layout.wants_words();
     Ok(draft.wanted)
 }

@@ -10,8 +10,10 @@ use super::decoder::Decoder;
 use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened};
 use super::encoder::Encoder;
 use super::layers::bytes_of;
+use super::room::{self, Needs, Place, SPARE_LANES};
 use crate::model::files::{FilesError, ModelFiles, Weights};
 use crate::model::{Capacity, ModelInfo};
+use crate::telemetry::{gpu, memory};
 
 /// How to load a model.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct LoadOptions {
     pub slots: Option<usize>,
     /// Rows of one decoder step; `None`: room for each window and for one beam search.
     pub lanes: Option<usize>,
+    /// Windows of one encoder pass at most; `None`: chosen by device. The memory it takes is not given to slots.
+    pub encode_batch: Option<usize>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,17 +54,22 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
     };
     let opened = options.device.open()?;
     let dtype = options.dtype.resolve(&opened)?;
-    let slots = options.slots.unwrap_or_else(|| default_slots(&config, &opened.device)).max(1);
-    let lanes = options.lanes.unwrap_or(slots + SPARE_LANES).max(slots);
-    let capacity = Capacity { slots, lanes };
+    let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
+    let needs = Needs::of(&config, dtype.size_in_bytes(), encode_batch);
+    // Before the weights are there, as `room` counts.
+    let chosen = room::slots(&config, &needs, place(&opened));
     let vb = open_weights(files.weights()?, dtype, &opened.device)?;
     // Some checkpoints were saved without the outer module.
     let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
     let encoder = Encoder::load(&vb.pp("encoder"), &config).map_err(weights_error)?;
     let decoder = Decoder::load(&vb.pp("decoder"), &config).map_err(weights_error)?;
-    let cache = Cache::new(&config, capacity, dtype, &opened.device).map_err(weights_error)?;
-    let info =
-        describe(files, options, &config, (&opened, dtype, capacity, generation.multilingual(&config)));
+    let (cache, capacity) = make_cache(&config, options, chosen, (dtype, &opened.device))?;
+    let settled = (&opened, dtype, capacity, generation.multilingual(&config));
+    let info = ModelInfo {
+        workspace_bytes: needs.workspace,
+        encode_batch: encode_batch.min(capacity.slots),
+        ..describe(files, options, &config, settled)
+    };
     Ok(Whisper {
         alignment_heads: generation.alignment_heads(&config),
         config,
@@ -94,17 +103,33 @@ fn weights_error(error: candle_core::Error) -> LoadError {
     if super::is_out_of_memory(&text) { LoadError::OutOfMemory(text) } else { LoadError::Weights(text) }
 }
 
-/// Lanes beyond one a slot: the widest search that is allowed finds room beside windows that are under way.
-const SPARE_LANES: usize = 16;
+fn place(opened: &Opened) -> Place {
+    if opened.device.is_cpu() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        return Place::Cpu { cores, free: memory::available() };
+    }
+    Place::Gpu { free: gpu::free_memory(&opened.label) }
+}
 
-/// Where nobody said: what common cards hold with room to spare, and on a CPU what keeps its caches warm.
-fn default_slots(config: &Config, device: &Device) -> usize {
-    match (device.is_cpu(), config.d_model) {
-        (true, _) => 8,
-        (_, ..=512) => 32,
-        (_, ..=768) => 24,
-        (_, ..=1024) => 16,
-        _ => 8,
+/// Where nobody said how many slots there are, fewer than chosen are taken as long as the device refuses: others may have come, and
+/// what is free is not always in one piece.
+fn make_cache(
+    config: &Config,
+    options: &LoadOptions,
+    chosen: usize,
+    (dtype, device): (DType, &Device),
+) -> Result<(Cache, Capacity), LoadError> {
+    let mut slots = options.slots.unwrap_or(chosen).max(1);
+    loop {
+        let lanes = options.lanes.unwrap_or(slots + SPARE_LANES).max(slots);
+        let capacity = Capacity { slots, lanes };
+        match Cache::new(config, capacity, dtype, device).map_err(weights_error) {
+            Err(LoadError::OutOfMemory(reason)) if options.slots.is_none() && slots > 1 => {
+                tracing::warn!(slots, reason, "no room on the device for so many slots; trying half of them");
+                slots /= 2;
+            }
+            made => return Ok((made?, capacity)),
+        }
     }
 }
 
@@ -125,6 +150,8 @@ fn describe(files: &ModelFiles, options: &LoadOptions, config: &Config, settled:
         parameters: config.parameters(),
         weight_bytes: bytes_of(config.parameters(), dtype),
         kv_bytes: Cache::bytes(config, capacity, dtype),
+        workspace_bytes: 0,
+        encode_batch: 1,
         slots: capacity.slots,
         lanes: capacity.lanes,
     }

@@ -13,6 +13,7 @@ mod encoder;
 mod heads;
 mod layers;
 mod load;
+mod room;
 mod sample;
 
 use std::sync::Arc;

@@ -104,8 +104,6 @@ fn what_cannot_both_be_had_is_refused() {
 #[test]
 fn what_we_do_not_have_is_refused_and_never_ignored() {
     for (name, value) in [
-        ("stream", "true"),
-        ("include[]", "logprobs"),
         ("response_format", "diarized_json"),
         ("diarize", "1"),
         ("min_speakers", "2"),

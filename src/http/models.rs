@@ -1,0 +1,51 @@
+//! `GET /v1/models`: the loaded model under each name that it answers to, in OpenAI's shape.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use super::App;
+use super::error::ApiError;
+
+#[derive(Serialize)]
+pub struct Model {
+    id: String,
+    object: &'static str,
+    /// Unix time: when it was loaded.
+    created: u64,
+    owned_by: &'static str,
+}
+
+#[derive(Serialize)]
+pub struct Models {
+    object: &'static str,
+    data: Vec<Model>,
+}
+
+/// A client that reads the list to choose from it finds the loaded model first.
+pub async fn list(State(app): State<App>) -> Json<Models> {
+    Json(Models { object: "list", data: names(&app).map(|name| model(&app, name)).collect() })
+}
+
+/// A hub id has a slash in it.
+pub async fn one(State(app): State<App>, Path(asked): Path<String>) -> Result<Json<Model>, ApiError> {
+    match is_loaded(&app, &asked) {
+        true => Ok(Json(model(&app, &asked))),
+        false => Err(ApiError::UnknownModel { asked, loaded: app.transcriber.model().name.clone() }),
+    }
+}
+
+/// Whether a client that says so means the loaded model. A hub id may be given without its owner.
+pub fn is_loaded(app: &App, asked: &str) -> bool {
+    names(app).any(|name| name == asked)
+        || app.transcriber.model().name.rsplit_once('/').is_some_and(|(_, short)| short == asked)
+}
+
+fn names(app: &App) -> impl Iterator<Item = &str> {
+    let aliases = app.settings.model_aliases.iter().map(String::as_str);
+    std::iter::once(app.transcriber.model().name.as_str()).chain(aliases)
+}
+
+fn model(app: &App, name: &str) -> Model {
+    Model { id: name.to_owned(), object: "model", created: app.loaded_at, owned_by: "verbatim" }
+}

@@ -1,0 +1,37 @@
+//! What the system says of its memory in, bytes that this process may still take out. Linux; elsewhere nothing is known.
+
+use std::fs;
+
+/// `None`: it cannot be told.
+pub fn available() -> Option<u64> {
+    let machine = of_machine(&fs::read_to_string("/proc/meminfo").ok()?)?;
+    let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let container =
+        read("memory.max").zip(read("memory.current")).and_then(|(max, now)| of_container(&max, &now));
+    Some(container.map_or(machine, |container| container.min(machine)))
+}
+
+fn of_machine(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+/// `max` is a number or the word `max`.
+fn of_container(max: &str, now: &str) -> Option<u64> {
+    let (max, now): (u64, u64) = (max.trim().parse().ok()?, now.trim().parse().ok()?);
+    Some(max.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_tables_are_read() {
+        assert_eq!(of_machine("MemTotal:  8000 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
+        assert_eq!(of_machine("MemTotal:  8000 kB\n"), None);
+        assert_eq!(of_container("4096\n", "1024\n"), Some(3072));
+        assert_eq!(of_container("max\n", "1024\n"), None);
+    }
+}
