@@ -164,6 +164,7 @@ impl Device<'_> {
     fn warm_up(&mut self, with: &WarmUp) -> Result<Warmed, ModelError> {
         let stats = self.stats;
         let warmed = warm_up::run(&mut *self.model, with, self.most, || stats.beat())?;
+        self.model.warmed();
         if warmed.fits != self.most {
             let Sizes { windows, rows } = warmed.fits;
             tracing::warn!(windows, rows, "the device has no room for larger batches than these");

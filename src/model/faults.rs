@@ -1,7 +1,7 @@
 //! A model that fails when it is told to, for rehearsals (feature `faults`): the wrong answer at a certain call, else the model's own.
 //!
 //! `REHEARSED_FAULTS=encode:3=oom,step:40=nan,step:90=hang`: the third encoder pass has no memory, the 40th step gives NaN, the 90th
-//! never comes back. Also `device` (an error of the driver) and `panic`; stages are `encode`, `step` and `align`.
+//! never comes back. Calls count from the end of the warm-up, whose number depends on the machine. Also `device` (an error of the driver) and `panic`; stages are `encode`, `step` and `align`.
 
 use std::sync::Arc;
 
@@ -38,7 +38,8 @@ struct Fault {
 pub struct Faulty {
     model: Box<dyn Model>,
     faults: Vec<Fault>,
-    calls: [u64; 3],
+    /// `None` while the device is warmed.
+    calls: Option<[u64; 3]>,
 }
 
 /// `plan`: as in the variable; empty: the model as it is.
@@ -49,7 +50,7 @@ pub fn wrap(model: Box<dyn Model>, plan: &str) -> Result<Box<dyn Model>, String>
         return Ok(model);
     }
     tracing::warn!(plan, "THIS IS A REHEARSAL: the device will fail as planned");
-    Ok(Box::new(Faulty { model, faults, calls: [0; 3] }))
+    Ok(Box::new(Faulty { model, faults, calls: None }))
 }
 
 fn parse(text: &str) -> Result<Fault, String> {
@@ -78,7 +79,8 @@ fn parse(text: &str) -> Result<Fault, String> {
 impl Faulty {
     /// Counts the call; true: it shall go through, but give NaN.
     fn rehearse(&mut self, stage: Stage) -> Result<bool, ModelError> {
-        let call = &mut self.calls[stage as usize];
+        let Some(calls) = &mut self.calls else { return Ok(false) };
+        let call = &mut calls[stage as usize];
         *call += 1;
         let call = *call;
         let fault = self.faults.iter().find(|fault| fault.stage == stage && fault.call == call);
@@ -96,6 +98,11 @@ impl Faulty {
 }
 
 impl Model for Faulty {
+    fn warmed(&mut self) {
+        self.calls = Some([0; 3]);
+        self.model.warmed();
+    }
+
     fn capacity(&self) -> Capacity {
         self.model.capacity()
     }

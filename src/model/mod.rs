@@ -43,6 +43,9 @@ pub struct Capacity {
 pub trait Model: Send {
     fn capacity(&self) -> Capacity;
 
+    /// The warm-up is over: what follows is for callers.
+    fn warmed(&mut self) {}
+
     /// Encodes each log-mel into its slot, whose former content is forgotten.
     fn encode(&mut self, windows: &[(Slot, Arc<LogMel>)]) -> Result<(), ModelError>;
 
