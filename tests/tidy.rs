@@ -56,7 +56,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rubato", &["audio/resample.rs"]),
     ("rustix", &["audio/isolation/"]),
     ("safetensors", &["model/"]),
-    ("sha2", &["http/digest.rs", "http/sessions/", "model/hub"]),
+    ("sha2", &["http/digest.rs", "model/hub"]),
     ("similar", &["live/difference.rs"]),
     ("subtle", &["http/digest.rs"]),
     ("symphonia", &["audio/decode"]),

@@ -9,6 +9,7 @@ mod subtitles;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::json::Logprob;
 pub use self::json::stream::{self, ReadAlong};
 pub use self::layout::{Granularities, Layout, LayoutError, NamedBy, quoted};
 pub use self::subtitles::SubtitleRules;
@@ -130,7 +131,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Seconds as the nearest double to a whole number of milliseconds, which prints as `3.32` and not `3.3200000000000003`.
-fn seconds(time: Duration) -> f64 {
+pub fn seconds(time: Duration) -> f64 {
     millis(time) as f64 / 1000.0
 }
 

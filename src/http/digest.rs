@@ -18,6 +18,10 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
+    pub fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// Of several things, so that none can pass for a part of its neighbour.
     pub fn of_all<'a>(things: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         let mut hash = Sha256::new();

@@ -1,6 +1,5 @@
 //! Every way in which a request can fail in; its status, headers and OpenAI-shaped body out, from one table.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -295,17 +294,11 @@ impl ApiError {
         }
     }
 
-    /// The body as text, for what is no response of its own.
+    /// The body, also for what is no response of its own.
     pub fn body(&self) -> String {
         let row = self.row();
-        let message = self.to_string();
-        let error = Shape {
-            message: &message,
-            r#type: row.kind(),
-            param: row.param,
-            code: row.code,
-            next: self.next(),
-        };
+        let (message, next) = (self.to_string(), self.next());
+        let error = Shape { message: &message, r#type: row.kind(), param: row.param, code: row.code, next };
         serde_json::to_string(&Envelope { error }).expect("plain structs serialise")
     }
 
@@ -353,11 +346,8 @@ impl IntoResponse for ApiError {
         if let Some(detail) = self.detail() {
             tracing::error!(detail, "a request failed through a fault of ours");
         }
-        let message = self.to_string();
-        let next = self.next();
-        let error = Shape { message: &message, r#type: row.kind(), param: row.param, code: row.code, next };
-        let body = Json(Envelope { error });
-        let mut response = (row.status, body).into_response();
+        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut response = (row.status, json, self.body()).into_response();
         let headers = response.headers_mut();
         match row.retry {
             Retry::Unsaid => {}
@@ -377,7 +367,7 @@ impl IntoResponse for ApiError {
         let undecodable = matches!(self, Self::Transcribe(TranscribeError::Audio(_))).then_some(row.code);
         response.extensions_mut().insert(Outcome {
             name: row.outcome,
-            message,
+            message: self.to_string(),
             refused: self.refused(),
             undecodable: undecodable.flatten(),
         });

@@ -29,16 +29,19 @@ pub async fn list(State(app): State<App>) -> Json<Models> {
 
 /// A hub id has a slash in it.
 pub async fn one(State(app): State<App>, Path(asked): Path<String>) -> Result<Json<Model>, ApiError> {
-    match is_loaded(&app, &asked) {
-        true => Ok(Json(model(&app, &asked))),
-        false => Err(ApiError::UnknownModel { asked, loaded: app.transcriber.model().name.clone() }),
-    }
+    check(&app, &asked)?;
+    Ok(Json(model(&app, &asked)))
 }
 
-/// Whether a client that says so means the loaded model. A hub id may be given without its owner.
-pub fn is_loaded(app: &App, asked: &str) -> bool {
-    names(app).any(|name| name == asked)
-        || app.transcriber.model().name.rsplit_once('/').is_some_and(|(_, short)| short == asked)
+/// One model is loaded, and its aliases mean it too. A hub id may be given without its owner.
+pub fn check(app: &App, asked: &str) -> Result<(), ApiError> {
+    let loaded = &app.transcriber.model().name;
+    let is_meant = names(app).any(|name| name == asked)
+        || loaded.rsplit_once('/').is_some_and(|(_, short)| short == asked);
+    match is_meant {
+        true => Ok(()),
+        false => Err(ApiError::UnknownModel { asked: asked.to_owned(), loaded: loaded.clone() }),
+    }
 }
 
 fn names(app: &App) -> impl Iterator<Item = &str> {

@@ -26,10 +26,9 @@ pub use self::settings::Settings;
 use super::caller::Caller;
 use super::door::Permit;
 use super::error::ApiError;
-use super::{App, models};
+use super::{App, models, transcriptions};
 use crate::audio::SAMPLE_RATE;
 use crate::live::realtime::{Config, Dialect, MOST_AUDIO_BYTES, Session};
-use crate::readiness;
 use crate::telemetry::metrics::{Entered, REALTIME_SESSIONS};
 
 /// Base64 takes four bytes for three; the rest is the event around it.
@@ -100,11 +99,8 @@ pub async fn realtime(
         let message = format!("the intent may be 'transcription', not '{intent}'");
         return Err(ApiError::param("intent", message));
     }
-    let loaded = app.transcriber.model().name.clone();
-    let model = query.get("model").cloned().unwrap_or_else(|| loaded.clone());
-    if !models::is_loaded(&app, &model) {
-        return Err(ApiError::UnknownModel { asked: model, loaded });
-    }
+    let model = query.get("model").unwrap_or(&app.transcriber.model().name).clone();
+    models::check(&app, &model)?;
     let place = enter(&app)?;
     // The beta's header, or its twin among the subprotocols.
     let says = |name: &str, word: &str| {
@@ -133,9 +129,7 @@ pub async fn realtime(
 
 /// Decided once, before the upgrade.
 fn enter(app: &App) -> Result<Place, ApiError> {
-    if let readiness::State::Starting(reasons) = app.readiness.state() {
-        return Err(ApiError::NotReady(format!("waiting for {}", reasons.join(", "))));
-    }
+    transcriptions::ready(app)?;
     if app.realtime.ending.is_cancelled() {
         return Err(ApiError::NotReady("it is shutting down".to_owned()));
     }

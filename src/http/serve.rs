@@ -41,14 +41,18 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: Shutdown) -> io::R
         () = shutdown.graceful.cancelled() => {}
     }
     app.readiness.drain();
+    let delay = match shutdown.promptly.is_cancelled() {
+        true => Duration::ZERO,
+        false => app.settings.drain_delay,
+    };
     tracing::info!(
-        delay_seconds = app.settings.drain_delay.as_secs_f64(),
+        delay_seconds = delay.as_secs_f64(),
         timeout_seconds = app.settings.drain_timeout.as_secs_f64(),
-        "draining: /readyz says 503, new requests are taken a little longer"
+        "draining: /readyz says 503, and after the delay no new requests are taken"
     );
     tokio::select! {
         never = connections.accept(&listener) => match never {},
-        () = tokio::time::sleep(app.settings.drain_delay) => {}
+        () = tokio::time::sleep(delay) => {}
         () = shutdown.promptly.cancelled() => {}
     }
     drop(listener);

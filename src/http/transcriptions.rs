@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::App;
 use super::body::{self, Limits};
@@ -23,6 +23,9 @@ use crate::format::{self, Rendered};
 use crate::readiness;
 use crate::transcriber::{Hearer, Sound, Terms, TranscribeError};
 use crate::transcript::{Timing, Transcript};
+
+/// The header that names the fields which mean nothing here.
+pub(super) const IGNORED: &str = "x-verbatim-ignored";
 
 /// `POST /transcribe`.
 pub async fn transcribe(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
@@ -178,31 +181,18 @@ pub(super) fn ready(app: &App) -> Result<(), ApiError> {
     }
 }
 
-/// One model is loaded, and the aliases mean it too. A hub id may be given without its owner.
 pub(super) fn check_model(app: &App, wanted: &Wanted) -> Result<(), ApiError> {
-    match &wanted.model {
-        Some(asked) if !models::is_loaded(app, asked) => {
-            Err(ApiError::UnknownModel { asked: asked.clone(), loaded: app.transcriber.model().name.clone() })
-        }
-        _ => Ok(()),
-    }
+    wanted.model.as_ref().map_or(Ok(()), |asked| models::check(app, asked))
 }
 
 pub(super) fn respond(rendered: Rendered, transcript: &Transcript, wanted: &Wanted) -> Response {
     let mut response = rendered.body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(rendered.content_type));
-    let mut say = |name: &'static str, text: String| {
-        // The text may hold what a client wrote, and not all of that can stand in a header.
-        let plain: String =
-            text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-        if let Ok(value) = HeaderValue::from_str(&plain) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
+    let mut say = |name, text: String| say(headers, name, &text);
     say("server-timing", server_timing(&transcript.receipt.timing));
     if !wanted.ignored.is_empty() {
-        say("x-verbatim-ignored", wanted.ignored.join(", "));
+        say(IGNORED, wanted.ignored.join(", "));
     }
     // Formats without room for these would otherwise pass a part off as the whole.
     if !transcript.dropped.is_empty() {
@@ -212,6 +202,15 @@ pub(super) fn respond(rendered: Rendered, transcript: &Transcript, wanted: &Want
         say("x-verbatim-incomplete", format!("at={:.3}; {}", incomplete.at.as_secs_f64(), incomplete.reason));
     }
     response
+}
+
+/// The text may hold what a client wrote, and not all of that can stand in a header.
+pub(super) fn say(headers: &mut HeaderMap, name: &'static str, text: &str) {
+    let plain: String =
+        text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+    if let Ok(value) = HeaderValue::from_str(&plain) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
 }
 
 /// The receipt as browsers' developer tools draw it.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::pieces::Logprob;
 use self::pieces::{
-    DroppedJson, IncompleteJson, LanguageJson, LogprobJson, RetriedJson, SaidJson, SegmentJson, SpanJson,
-    TimingJson, Usage, WordJson,
+    DroppedJson, IncompleteJson, LanguageJson, RetriedJson, SaidJson, SegmentJson, SpanJson, TimingJson,
+    Usage, WordJson,
 };
 use super::{Layout, NamedBy, millis, seconds};
 use crate::transcript::{Span, Task, Transcript};
@@ -25,7 +26,7 @@ pub(super) fn short(transcript: &Transcript, layout: &Layout) -> String {
     struct Short<'a> {
         text: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<LogprobJson<'a>>>,
+        logprobs: Option<Vec<Logprob>>,
         usage: Usage,
         // From here on ours, and only where there is something to say.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -37,7 +38,7 @@ pub(super) fn short(transcript: &Transcript, layout: &Layout) -> String {
     }
     to_json(&Short {
         text: transcript.text(),
-        logprobs: layout.logprobs.then(|| LogprobJson::of(&transcript.segments)),
+        logprobs: layout.logprobs.then(|| Logprob::of(&transcript.segments)),
         usage: Usage::of(transcript),
         no_speech: transcript.no_speech(),
         incomplete: transcript.incomplete.as_ref().map(IncompleteJson::of),

@@ -82,22 +82,22 @@ impl<'a> SaidJson<'a> {
 }
 
 /// A token of the text and how likely it was.
-#[derive(Serialize)]
-pub struct LogprobJson<'a> {
+#[derive(Debug, Serialize)]
+pub struct Logprob {
     /// Where a character is spread over several tokens, its parts cannot be shown here; `bytes` has them.
     token: String,
     logprob: f32,
-    bytes: &'a [u8],
+    bytes: Vec<u8>,
 }
 
-impl<'a> LogprobJson<'a> {
-    pub fn of(segments: &'a [Segment]) -> Vec<Self> {
+impl Logprob {
+    pub fn of(segments: &[Segment]) -> Vec<Self> {
         let tokens = segments.iter().flat_map(|segment| &segment.uttered);
         tokens
-            .map(|Uttered { bytes, logprob }| LogprobJson {
+            .map(|Uttered { bytes, logprob }| Logprob {
                 token: String::from_utf8_lossy(bytes).into_owned(),
                 logprob: *logprob,
-                bytes,
+                bytes: bytes.clone(),
             })
             .collect()
     }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::pieces::{LogprobJson, SaidJson};
+use super::pieces::{Logprob, SaidJson};
 use super::to_json;
 use crate::format::{Format, Layout};
 use crate::transcript::{Segment, Transcript};
@@ -42,7 +42,7 @@ impl ReadAlong {
         // A space at the end may turn out to be the last thing said, and then it is not part of the text.
         let settled = self.text.trim_end().len();
         if settled > self.sent {
-            let logprobs = self.layout.logprobs.then(|| LogprobJson::of(segments));
+            let logprobs = self.layout.logprobs.then(|| Logprob::of(segments));
             events.push(delta(&self.text[self.sent..settled], logprobs));
             self.sent = settled;
         }
@@ -56,31 +56,31 @@ impl ReadAlong {
         let mut events = self.more(untold);
         let text = transcript.text();
         (self.text[..self.sent] == text).then(|| {
-            let logprobs = self.layout.logprobs.then(|| LogprobJson::of(&transcript.segments));
+            let logprobs = self.layout.logprobs.then(|| Logprob::of(&transcript.segments));
             events.push(done(&text, logprobs, transcript));
             events
         })
     }
 }
 
-fn delta(delta: &str, logprobs: Option<Vec<LogprobJson>>) -> String {
+fn delta(delta: &str, logprobs: Option<Vec<Logprob>>) -> String {
     #[derive(Serialize)]
     struct Delta<'a> {
         r#type: &'static str,
         delta: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<LogprobJson<'a>>>,
+        logprobs: Option<Vec<Logprob>>,
     }
     to_json(&Delta { r#type: "transcript.text.delta", delta, logprobs })
 }
 
-fn done(text: &str, logprobs: Option<Vec<LogprobJson>>, transcript: &Transcript) -> String {
+fn done(text: &str, logprobs: Option<Vec<Logprob>>, transcript: &Transcript) -> String {
     #[derive(Serialize)]
     struct Done<'a> {
         r#type: &'static str,
         text: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<LogprobJson<'a>>>,
+        logprobs: Option<Vec<Logprob>>,
         usage: TokenUsage,
     }
     to_json(&Done { r#type: "transcript.text.done", text, logprobs, usage: TokenUsage::of(transcript) })

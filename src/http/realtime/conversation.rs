@@ -8,7 +8,6 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::super::caller::Caller;
-use super::super::error::ApiError;
 use super::super::{App, models, observe};
 use super::ending::End;
 use super::outgoing::{Outgoing, Unheard};
@@ -187,15 +186,9 @@ impl Conversation {
             Dialect::Current => "session.audio.input.transcription",
             Dialect::Beta => "session.input_audio_transcription",
         };
-        if !models::is_loaded(&self.app, &config.model) {
-            let loaded = self.app.transcriber.model().name.clone();
-            let unknown = ApiError::UnknownModel { asked: config.model.clone(), loaded };
-            return Err(Refusal::new(
-                "model_not_found",
-                Some(&format!("{place}.model")),
-                unknown.to_string(),
-            ));
-        }
+        models::check(&self.app, &config.model).map_err(|unknown| {
+            Refusal::new("model_not_found", Some(&format!("{place}.model")), unknown.to_string())
+        })?;
         let cannot = |error: crate::transcriber::TranscribeError| Refusal::value(place, error.to_string());
         self.app.transcriber.check(&config.options()).map_err(cannot)
     }

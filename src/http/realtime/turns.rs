@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::super::App;
 use super::super::caller::Caller;
 use super::super::error::ApiError;
+use super::super::{App, transcriptions};
 use crate::live::realtime::{Answer, Turn};
 use crate::transcriber::{Sound, Terms};
 use crate::transcript::{Segment, Transcript};
@@ -46,18 +46,12 @@ impl Turns {
         let (hearer, segments) = unbounded_channel();
         let (app, caller) = (self.app.clone(), self.caller.clone());
         let task = tokio::spawn(async move {
-            let most = app.settings.request_timeout;
             let sound = Sound::Pcm(turn.pcm);
             let terms = caller.terms(Terms::default());
             let work = app.transcriber.transcribe_on(sound, &turn.options, terms, Some(hearer));
-            match tokio::time::timeout(most, work).await {
-                Ok(done) => {
-                    let transcript = done?;
-                    caller.heard(transcript.duration);
-                    Ok(transcript)
-                }
-                Err(_) => Err(ApiError::Timeout { seconds: most.as_secs_f64() }),
-            }
+            let transcript = transcriptions::within(&app, terms, work).await?;
+            caller.heard(transcript.duration);
+            Ok(transcript)
         });
         self.audio += audio;
         self.under_way.push_back(UnderWay { answer, audio, segments, task: AbortOnDropHandle::new(task) });

@@ -2,19 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
-
 use super::asked::{Chunk, Chunking, Container};
 use super::folder::{KeptChunk, Stored};
 use super::session::{Session, State};
 use super::settings::Settings;
 use super::store::on_disk;
 use crate::audio::{self, AudioError};
+use crate::http::digest::Digest;
 use crate::http::error::{ApiError, Next};
 use crate::live::take::{Content, Offer, Piece, Refusal, Take};
 use crate::transcriber::{TranscribeError, Transcriber};
 use crate::transcript::Incomplete;
+use bytes::Bytes;
 
 /// What became of a chunk.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub async fn take_in(
 ) -> Result<Taken, ApiError> {
     let _intake = session.intake.lock().await;
     let started = Instant::now();
-    let digest = Sha256::digest(&bytes).into();
+    let digest = Digest::of(&bytes).bytes();
     {
         let state = session.state();
         match state.take.offer(chunk.seq, &digest) {
@@ -95,7 +94,7 @@ pub async fn replay(transcriber: &Transcriber, state: &mut State, stored: Stored
     for chunk in &stored.chunks {
         let (piece, _) = piece(transcriber, chunk).await?;
         state.container = Some(chunk.chunking.container);
-        state.take.put(chunk.seq, Sha256::digest(&chunk.bytes).into(), piece);
+        state.take.put(chunk.seq, Digest::of(&chunk.bytes).bytes(), piece);
     }
     if !state.take.stream().is_empty() {
         let samples = heard_so_far(transcriber, state.take.stream().to_vec()).await?;

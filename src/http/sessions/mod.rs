@@ -158,12 +158,8 @@ fn entrance(app: &App, parts: &Parts, limits: &Limits) -> Result<Option<u64>, Ap
 }
 
 fn with_ignored(mut response: Response, ignored: &[String]) -> Response {
-    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-    let named: String = ignored.join(", ").chars().map(plain).collect();
-    if let Ok(value) = HeaderValue::from_str(&named)
-        && !named.is_empty()
-    {
-        response.headers_mut().insert(HeaderName::from_static("x-verbatim-ignored"), value);
+    if !ignored.is_empty() {
+        transcriptions::say(response.headers_mut(), transcriptions::IGNORED, &ignored.join(", "));
     }
     response
 }

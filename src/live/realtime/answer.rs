@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::format::{Logprob, seconds};
 use crate::transcript::{Segment, Transcript};
 
 use super::Turn;
-use super::events::{Event, Failure, Logprob, Usage};
+use super::events::{Event, Failure, Usage};
 
 /// Each turn is a message with one content.
 const CONTENT: usize = 0;
@@ -68,17 +69,6 @@ impl Answer {
     }
 
     fn logprobs(&self, segments: &[Segment]) -> Option<Vec<Logprob>> {
-        let uttered = segments.iter().flat_map(|segment| &segment.uttered);
-        let logprob = |token: &crate::transcript::Uttered| Logprob {
-            token: String::from_utf8_lossy(&token.bytes).into_owned(),
-            logprob: token.logprob,
-            bytes: token.bytes.clone(),
-        };
-        self.logprobs.then(|| uttered.map(logprob).collect())
+        self.logprobs.then(|| Logprob::of(segments))
     }
-}
-
-/// To the millisecond, as everywhere in answers.
-fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e3).round() / 1e3
 }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::format::Logprob;
+
 /// All that a client of a transcription session can hear.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type")]
@@ -78,14 +80,6 @@ pub struct Item {
 struct Content {
     r#type: &'static str,
     transcript: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Logprob {
-    /// Where a character is spread over several tokens, its parts cannot be shown here; `bytes` has them.
-    pub token: String,
-    pub logprob: f32,
-    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug, Serialize)]
