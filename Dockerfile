@@ -62,7 +62,7 @@ VOLUME /models
 USER 10001:10001
 EXPOSE 8080
 # bash opens the socket itself: no curl in the image. A first start may download a model and compile kernels for minutes.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${VERBATIM_SERVER__PORT:-8080} && printf 'GET /readyz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${VERBATIM_SERVER__PORT:-8080} && printf 'GET /livez HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]
 ENTRYPOINT ["verbatim"]
 CMD ["serve"]
 
@@ -75,6 +75,6 @@ ENV HOME=/models HF_HOME=/models VERBATIM_SERVER__HOST=0.0.0.0
 VOLUME /models
 USER 10001:10001
 EXPOSE 8080
-HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${VERBATIM_SERVER__PORT:-8080} && printf 'GET /readyz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${VERBATIM_SERVER__PORT:-8080} && printf 'GET /livez HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]
 ENTRYPOINT ["verbatim"]
 CMD ["serve"]

@@ -123,13 +123,11 @@ pub struct Outcome {
     pub message: String,
     /// Turned away at the door: why.
     pub refused: Option<&'static str>,
-    /// The upload gave no audio: why.
-    pub undecodable: Option<&'static str>,
 }
 
 impl Outcome {
     pub fn ok() -> Self {
-        Outcome { name: "ok", message: String::new(), refused: None, undecodable: None }
+        Outcome { name: "ok", message: String::new(), refused: None }
     }
 
     /// The client closed the connection before its answer.
@@ -364,12 +362,10 @@ impl IntoResponse for ApiError {
         if row.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        let undecodable = matches!(self, Self::Transcribe(TranscribeError::Audio(_))).then_some(row.code);
         response.extensions_mut().insert(Outcome {
             name: row.outcome,
             message: self.to_string(),
             refused: self.refused(),
-            undecodable: undecodable.flatten(),
         });
         response
     }

@@ -153,7 +153,6 @@ impl Line {
         metrics::HTTP_SECONDS.observe(seconds, &labels);
         if !QUIET.contains(&route.as_str()) {
             outcome.refused.iter().for_each(|reason| metrics::REFUSED.add(1, &[("reason", reason)]));
-            outcome.undecodable.iter().for_each(|reason| metrics::UNDECODABLE.add(1, &[("reason", reason)]));
         }
         if TRANSCRIBE.contains(&route.as_str()) {
             let labels = [("endpoint", route.as_str()), ("model", &self.model), ("outcome", outcome.name)];

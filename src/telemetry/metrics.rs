@@ -44,7 +44,6 @@ declare! {
         AUDIO = "verbatim_audio_seconds_total", "Audio transcribed, in seconds.";
         AUDIO_IN = "verbatim_audio_accepted_seconds_total", "Audio taken in to be transcribed, in seconds.";
         REFUSED = "verbatim_refusals_total", "Requests turned away before any work was done, by reason.";
-        UNDECODABLE = "verbatim_decode_errors_total", "Uploads that gave no audio, by reason.";
         CANARIES = "verbatim_canary_runs_total", "Silent windows run on the idle device, by outcome.";
         DROPPED = "verbatim_dropped_windows_total", "Windows whose text was withheld, by reason.";
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
