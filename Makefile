@@ -16,7 +16,7 @@ help:
 	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
 	@echo "make soak       half an hour of mixed load: memory and descriptors must not grow"
 	@echo "make fuzz       each fuzzing target for FUZZ_SECONDS (60; needs cargo-fuzz)"
-	@echo "make faults     every fault of the device on a real server (builds with the feature faults)"
+	@echo "make faults     every fault of the device on a real server (a debug build)"
 	@echo "make bombs      uploads made to cost far more than they weigh, on a real server"
 	@echo "make image      both container images"
 	@echo "make gpu-build  the CUDA binary and its test suite (needs nvcc)"
@@ -77,7 +77,7 @@ fuzz-minimise:
 	set -e; for target in $(FUZZ_TARGETS); do $(FUZZ) cmin --sanitizer none $$target; done
 
 faults:
-	$(CARGO) build --features faults
+	$(CARGO) build
 	python3 deploy/load/faults.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/debug/verbatim"
 
 bombs:
@@ -90,8 +90,7 @@ image:
 
 # PTX for compute capability 8.0, which runs on every card since, and object code for 8.0 and 9.0; docs/gpu.md says why.
 gpu-build:
-	CUDA_COMPUTE_CAP=80 REAL_NVCC="$${REAL_NVCC:-$$(command -v nvcc)}" NVCC=$(NVCC_FAT) $(CARGO) build --release --features cuda
-	CUDA_COMPUTE_CAP=80 REAL_NVCC="$${REAL_NVCC:-$$(command -v nvcc)}" NVCC=$(NVCC_FAT) $(CARGO) test --release --features cuda --test gpu --no-run
+	CUDA_COMPUTE_CAP=80 REAL_NVCC="$${REAL_NVCC:-$$(command -v nvcc)}" NVCC=$(NVCC_FAT) $(CARGO) build --release --features cuda --bin verbatim --test gpu
 
 gpu-suite: gpu-build
 	CUDA_COMPUTE_CAP=80 REAL_NVCC="$${REAL_NVCC:-$$(command -v nvcc)}" NVCC=$(NVCC_FAT) $(CARGO) test --release --features cuda --test gpu

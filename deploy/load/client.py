@@ -105,6 +105,21 @@ class Server:
         finally:
             writer.close()
 
+    async def streamed(self, sent: bytes) -> tuple[float, float]:
+        """Seconds until the first text of an answer with `stream=true`, and until its end."""
+        begun, first, told = time.monotonic(), None, b""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(sent)
+            while more := await reader.read(65536):
+                told += more
+                if first is None and b'"transcript.text.delta"' in told:
+                    first = time.monotonic() - begun
+        finally:
+            writer.close()
+        assert first and b'"transcript.text.done"' in told, told
+        return first, time.monotonic() - begun
+
     def memory(self) -> int:
         """Resident bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -1,4 +1,4 @@
-"""Every fault of the device, rehearsed on a real server. In: the command line of a build with `--features faults`. Out: what became of the callers and of the process.
+"""Every fault of the device, rehearsed on a real server. In: the command line of a debug build, or of one with `--features faults`. Out: what became of the callers and of the process.
 
     python3 deploy/load/faults.py target/debug/verbatim
 """

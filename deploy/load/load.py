@@ -224,6 +224,18 @@ async def dictation(command, given):
             "words": words(done["text"]), "words changed at the end": changed}  # fmt: skip
 
 
+async def partials(command, given):
+    """A chunk of 3 s on an idle server, told while it is heard: its first text, and all of it."""
+    async with Server(command) as server:
+        request = server.upload(speech(3), stream="true", language="en")
+        await server.streamed(request)
+        firsts, wholes = zip(*[await server.streamed(request) for _ in range(60)])
+        plain = [(await timed(server.transcribe(speech(3), language="en")))[1] for _ in range(60)]
+    promise("a chunk of 3 s is answered within a second (p95)", percentile(plain, 0.95) < 1, timed=True)
+    names = {"first text": firsts, "whole stream": wholes, "whole answer without a stream": plain}
+    return {f"{name}, p{round(100 * share)} s": percentile(values, share) for name, values in names.items() for share in (0.5, 0.95)}
+
+
 async def terms(command, given):
     """SIGTERM at half load, again and again: whoever was let in is answered."""
     lost, answered, codes = 0, 0, []
@@ -240,7 +252,7 @@ async def terms(command, given):
     return {"SIGTERMs": given.sigterms, "answered": answered, "lost": lost}
 
 
-SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms, "dictation": dictation}
+SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms, "partials": partials, "dictation": dictation}
 
 
 async def main() -> int:

@@ -58,14 +58,14 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     Ok(Loaded { transcriber, worker })
 }
 
-#[cfg(feature = "faults")]
+#[cfg(any(feature = "faults", debug_assertions))]
 fn rehearsed(model: Box<dyn Model>) -> Result<Box<dyn Model>, Failure> {
     use crate::model::faults::{VARIABLE, wrap};
     let plan = std::env::var(VARIABLE).unwrap_or_default();
     wrap(model, &plan).map_err(|error| Failure::settings(anyhow::anyhow!("{VARIABLE}: {error}")))
 }
 
-#[cfg(not(feature = "faults"))]
+#[cfg(not(any(feature = "faults", debug_assertions)))]
 fn rehearsed(model: Box<dyn Model>) -> Result<Box<dyn Model>, Failure> {
     Ok(model)
 }

@@ -1,4 +1,4 @@
-//! A model that fails when it is told to, for rehearsals (feature `faults`): the wrong answer at a certain call, else the model's own.
+//! A model that fails when it is told to, for rehearsals (debug builds, and the feature `faults`): the wrong answer at a certain call, else the model's own.
 //!
 //! `REHEARSED_FAULTS=encode:3=oom,step:40=nan,step:90=hang`: the third encoder pass has no memory, the 40th step gives NaN, the 90th
 //! never comes back. Calls count from the end of the warm-up, whose number depends on the machine. Also `device` (an error of the driver) and `panic`; stages are `encode`, `step` and `align`.

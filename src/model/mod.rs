@@ -3,7 +3,7 @@
 //! A model owns a fixed number of slots and lanes. A slot holds one window's encoding (cross-attention keys and values), a
 //! lane what the decoder has read so far (self-attention keys and values).
 
-#[cfg(feature = "faults")]
+#[cfg(any(feature = "faults", debug_assertions))]
 pub mod faults;
 pub mod files;
 pub mod hub;
