@@ -68,7 +68,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["telemetry/"]),
     ("unicode_width", &["format/subtitles/"]),
     ("ureq", &["model/hub", "telemetry/otlp.rs"]),
-    ("utoipa", &["http/"]),
+    ("utoipa", &["format/json/", "http/", "telemetry/gpu.rs"]),
+    ("utoipa_swagger_ui", &["http/openapi"]),
     ("uuid", &["http/"]),
 ];
 
@@ -350,4 +351,34 @@ fn the_readme_names_every_route_and_every_verb() {
     for verb in verbs {
         assert!(readme.contains(&format!("verbatim {verb}")), "README.md does not name `verbatim {verb}`");
     }
+}
+
+/// A route of the router, and how it is asked: `.route("/v1/models", get(models::list))`.
+fn asked_routes(router: &str) -> Vec<(String, String)> {
+    let lines = router.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split_once("\", "));
+    lines
+        .flat_map(|(path, handlers)| {
+            // OpenAPI has no word for a parameter with slashes in it.
+            let path = path.replace("{*", "{");
+            let methods = ["get", "post", "put", "delete", "patch"].into_iter();
+            let named = methods.filter(|method| handlers.contains(&format!("{method}(")));
+            named.map(move |method| (path.clone(), method.to_owned())).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn the_openapi_document_has_every_route_and_no_other() {
+    let router = fs::read_to_string(root().join("src/http/mod.rs")).unwrap();
+    let document = fs::read_to_string(root().join("docs/openapi.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let mut documented = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        documented.extend(methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone())));
+    }
+    let mut asked = asked_routes(&router);
+    asked.sort();
+    documented.sort();
+    assert!(asked.contains(&("/v1/sessions/{id}".to_owned(), "put".to_owned())), "{asked:?}");
+    assert_eq!(asked, documented);
 }

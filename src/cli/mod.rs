@@ -17,6 +17,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::audio;
 use crate::config::{Config, Overrides};
+use crate::http;
 
 /// Speech to text over HTTP on one NVIDIA GPU, or on a CPU: Whisper, batched across requests.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum Verb {
     Models(models::Args),
     /// Make keys for callers of the service.
     Keys(keys::Args),
+    /// Write the interface as an OpenAPI document to standard output.
+    Openapi,
     /// Decode one upload for a server, on standard input and output. Started by `serve` alone.
     #[command(hide = true)]
     DecodeWorker { server: u32 },
@@ -118,6 +121,10 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
             Ok(audio::decode_worker(*server).map_or(Exit::SomeFailed, |()| Exit::Done))
         }
         Verb::Keys(args) => keys::run(args),
+        Verb::Openapi => {
+            print!("{}", http::openapi::json());
+            Ok(Exit::Done)
+        }
     }
 }
 

@@ -9,8 +9,8 @@ mod subtitles;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use self::json::Logprob;
 pub use self::json::stream::{self, ReadAlong};
+pub use self::json::{Diarized, Logprob, SaidJson, Short, TimingJson, Verbose};
 pub use self::layout::{Granularities, Layout, LayoutError, NamedBy, quoted};
 pub use self::subtitles::SubtitleRules;
 use crate::transcript::{Language, Transcript};

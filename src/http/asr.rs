@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
@@ -27,8 +28,9 @@ fn whole_json(wanted: &mut Wanted) {
     }
 }
 
-#[derive(Serialize)]
-struct Detected {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DetectedLanguage)]
+pub struct Detected {
     detected_language: &'static str,
     language_code: &'static str,
     confidence: f32,

@@ -33,7 +33,7 @@ pub fn layer(origins: &[String]) -> Option<CorsLayer> {
     };
     let layer = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // SDKs add a dozen of their own, which differ by version; whoever may ask at all may say them. Keys come in a header, never
         // in a cookie, so no page can ask in a visitor's name.
         .allow_headers(AllowHeaders::mirror_request())

@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::audio::AudioError;
 use crate::engine::EngineError;
@@ -70,7 +71,7 @@ pub enum ApiError {
 }
 
 /// What a dictation needs next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
     /// The number that is expected.
     next_seq: u64,
@@ -137,20 +138,25 @@ impl Outcome {
 }
 
 /// OpenAI's error body: all four keys, always.
-#[derive(Serialize)]
-struct Envelope<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct Envelope<'a> {
     error: Shape<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorShape)]
 struct Shape<'a> {
     message: &'a str,
     r#type: &'static str,
     param: Option<String>,
     code: Option<&'static str>,
-    /// Ours, of a dictation alone.
-    #[serde(flatten)]
-    next: Option<Next>,
+    /// Of a dictation alone: the number that is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_seq: Option<u64>,
+    /// Of a dictation alone: those that must be sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Vec<u64>>,
 }
 
 impl ApiError {
@@ -295,8 +301,10 @@ impl ApiError {
     /// The body, also for what is no response of its own.
     pub fn body(&self) -> String {
         let row = self.row();
-        let (message, next) = (self.to_string(), self.next());
-        let error = Shape { message: &message, r#type: row.kind(), param: row.param, code: row.code, next };
+        let message = self.to_string();
+        let (next_seq, missing) = self.next().map(|Next { next_seq, missing }| (next_seq, missing)).unzip();
+        let (r#type, param, code) = (row.kind(), row.param, row.code);
+        let error = Shape { message: &message, r#type, param, code, next_seq, missing };
         serde_json::to_string(&Envelope { error }).expect("plain structs serialise")
     }
 

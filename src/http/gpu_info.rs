@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{App, door};
 use crate::engine::{Fault, Load};
@@ -42,14 +43,14 @@ struct Facts<'a> {
 }
 
 /// The latest thing that went wrong on the device since the start; the log has all of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LastFault {
     what: String,
     seconds_ago: f64,
 }
 
 /// The latest silent window that ran on the idle device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LastCanary {
     seconds_ago: f64,
     took_ms: f64,
@@ -58,8 +59,9 @@ struct LastCanary {
 }
 
 /// The first ten under the names that PyTorch services have made known. `null`: cannot be told.
-#[derive(Debug, Serialize)]
-struct Info {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GpuInfo)]
+pub struct Info {
     /// The model is on a CUDA device. What the driver sees is `nvml_available` and `gpu_count`.
     cuda_available: bool,
     device: String,

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
@@ -12,16 +13,27 @@ use crate::readiness;
 use crate::telemetry::gpu::GpuReading;
 use crate::telemetry::metrics;
 
+#[derive(Serialize, ToSchema)]
+pub struct Alive {
+    status: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Ready {
+    status: &'static str,
+    model: String,
+}
+
 /// 200 as long as the process can answer. Asks nothing of the device: restarting a busy process would not help it.
-pub async fn live() -> Response {
-    Json(json!({ "status": "alive" })).into_response()
+pub async fn live() -> Json<Alive> {
+    Json(Alive { status: "alive" })
 }
 
 /// 200 when work is welcome: the model is warm, nobody drains, the device's thread shows life, and the queue is short enough.
-pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
+pub async fn ready(State(app): State<App>) -> Result<Json<Ready>, ApiError> {
     let reasons = not_ready(&app);
     if reasons.is_empty() {
-        return Ok(Json(json!({ "status": "ready", "model": app.transcriber.model().name })).into_response());
+        return Ok(Json(Ready { status: "ready", model: app.transcriber.model().name.clone() }));
     }
     Err(ApiError::NotReady(reasons.join("; ")))
 }

@@ -25,6 +25,7 @@ mod layout;
 mod models;
 mod observe;
 mod openai;
+pub mod openapi;
 pub mod options;
 mod realtime;
 mod serve;
@@ -159,6 +160,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route("/health", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .merge(openapi::router())
         .fallback(async |uri: Uri| ApiError::NotFound(uri.path().to_owned()))
         .method_not_allowed_fallback(async |method: Method| ApiError::MethodNotAllowed(method.to_string()))
         .layer(CatchPanicLayer::custom(observe::panicked))
@@ -181,5 +183,6 @@ async fn front() -> &'static str {
      POST /v1/subtitles  a stored verbose_json as srt, vtt or tsv: curl -F file=@speech.json .../v1/subtitles\n\
      POST /v1/sessions  a dictation, chunk by chunk, of which nothing is lost: docs/dictation.md\n\
      GET  /gpu-info     the device and what is done with it; ?format=text for a terminal\n\
+     GET  /docs         the interface to read and to try; /openapi.json for machines\n\
      GET  /livez  /readyz  /health  /metrics\n"
 }

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Model {
     id: String,
     object: &'static str,
@@ -16,7 +17,7 @@ pub struct Model {
     owned_by: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Models {
     object: &'static str,
     data: Vec<Model>,

@@ -57,7 +57,8 @@ pub struct GpuReading {
 }
 
 /// Device memory in bytes, over all processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = GpuMemory)]
 pub struct Memory {
     pub total: u64,
     pub used: u64,
@@ -65,7 +66,8 @@ pub struct Memory {
 }
 
 /// Error correction. Counts are those since the driver was loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = GpuEcc)]
 pub struct Ecc {
     pub enabled: bool,
     pub corrected: Option<u64>,
@@ -73,7 +75,7 @@ pub struct Ecc {
 }
 
 /// A process that computes on the GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct GpuProcess {
     /// As the host numbers it, which is not how a container does.
     pub pid: u32,

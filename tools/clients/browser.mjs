@@ -108,7 +108,7 @@ for (const type of ["audio/webm;codecs=opus", "audio/mp4"]) {
 const open = { method: "POST", path: "/v1/sessions" };
 tell("dictation", await on(listed, (page) => page.evaluate(dictate, { ...take, slice: 3, open })));
 const named = { method: "PUT", path: "/v1/sessions/take-1" };
-tell("named", await on(listed, (page) => page.evaluate(dictate, { server, open: named })));
+tell("named", await on(listed, (page) => page.evaluate(dictate, { ...take, slice: 3, open: named })));
 
 const speak = (words) => async (page) => {
   await page.click("button");

@@ -22,8 +22,6 @@ from smoke import SPEECH, word_errors, words  # noqa: E402
 
 # Silence around the clip, so that neither a recorder that starts late nor one that stops early cuts a word.
 BEFORE, AFTER = 1, 2
-# What is known not to work, with the reason. A case that works after all fails, so that it is taken off here.
-KNOWN = {"named": "the preflight's answer allows GET, POST and DELETE; PUT /v1/sessions/NAME needs PUT"}
 
 
 def main():
@@ -61,11 +59,7 @@ def heard(text, truth):
 def judged(one, truth, seconds):
     """One line for what the browser did; an AssertionError where it should not have come out so."""
     what, whose = one["what"], one.get("whose")
-    if what in KNOWN:
-        assert one.get("error"), f"{what} works: take it off KNOWN"
-        assert "Method PUT is not allowed" in " ".join(one["console"]), one
-        line = f"SKIPPED: {KNOWN[what]}"
-    elif what == "browser":
+    if what == "browser":
         line = f"Chromium {one['version']}"
     elif what == "take" and one.get("unsupported"):
         line = f"SKIPPED: this Chromium records no {one['type']}"
@@ -81,12 +75,13 @@ def judged(one, truth, seconds):
             assert one["status"] == 200 and one["incomplete"] is None and one["id"], one
             assert abs(one["duration"] - seconds) < 0.5, one["duration"]
             line = f"{one['type']} in one take: {heard(one['text'], truth)}, {one['duration']:.2f} s"
-        elif what == "dictation":
+        elif what in ("dictation", "named"):
             assert one["chunks"] >= 4 and one["missing"] == [] and abs(one["duration"] - seconds) < 0.5, one
             # What is committed only ever grows.
             assert all(after.startswith(before) for before, after in zip(one["committed"], one["committed"][1:])), one
             assert one["committed"][-1], one
-            line = f"dictation in {one['chunks']} pieces: {heard(one['text'], truth)}, {heard(one['live'], truth)} while it was spoken"
+            opened = "opened by PUT" if what == "named" else "opened by POST"
+            line = f"dictation in {one['chunks']} pieces, {opened}: {heard(one['text'], truth)}, {heard(one['live'], truth)} while it was spoken"
         elif what == "realtime":
             line = f"the page of docs/realtime.md: {heard(one['text'], truth)}"
         elif what == "fetch":

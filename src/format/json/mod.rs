@@ -8,12 +8,12 @@ pub mod stream;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-pub use self::pieces::Logprob;
 use self::pieces::{
-    DroppedJson, IncompleteJson, LanguageJson, RetriedJson, SaidJson, SegmentJson, SpanJson, TimingJson,
-    Usage, WordJson,
+    DroppedJson, IncompleteJson, LanguageJson, RetriedJson, SegmentJson, SpanJson, Usage, WordJson,
 };
+pub use self::pieces::{Logprob, SaidJson, TimingJson};
 use super::{Layout, NamedBy, millis, seconds};
 use crate::transcript::{Span, Task, Transcript};
 
@@ -21,21 +21,39 @@ use crate::transcript::{Span, Task, Transcript};
 const LEAST_LIKELY: f32 = 0.01;
 const MOST_LANGUAGES: usize = 10;
 
+/// `response_format=json`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Transcription)]
+pub struct Short<'a> {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<Logprob>>,
+    usage: Usage,
+    // From here on ours, and only where there is something to say.
+    /// Nobody speaks.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    no_speech: bool,
+    /// The audio ends before its file says that it should.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<IncompleteJson<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(required = false)]
+    warnings: &'a [String],
+}
+
+/// `response_format=diarized_json`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TranscriptionDiarized)]
+pub struct Diarized<'a> {
+    task: &'static str,
+    duration: f64,
+    text: String,
+    segments: Vec<SaidJson<'a>>,
+    usage: Usage,
+}
+
 pub(super) fn short(transcript: &Transcript, layout: &Layout) -> String {
-    #[derive(Serialize)]
-    struct Short<'a> {
-        text: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<Logprob>>,
-        usage: Usage,
-        // From here on ours, and only where there is something to say.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        no_speech: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        incomplete: Option<IncompleteJson<'a>>,
-        #[serde(skip_serializing_if = "<[String]>::is_empty")]
-        warnings: &'a [String],
-    }
     to_json(&Short {
         text: transcript.text(),
         logprobs: layout.logprobs.then(|| Logprob::of(&transcript.segments)),
@@ -47,14 +65,6 @@ pub(super) fn short(transcript: &Transcript, layout: &Layout) -> String {
 }
 
 pub(super) fn diarized(transcript: &Transcript) -> String {
-    #[derive(Serialize)]
-    struct Diarized<'a> {
-        task: &'static str,
-        duration: f64,
-        text: String,
-        segments: Vec<SaidJson<'a>>,
-        usage: Usage,
-    }
     to_json(&Diarized {
         task: transcript.task.name(),
         duration: seconds(transcript.duration),
@@ -104,8 +114,10 @@ pub(super) fn verbose(transcript: &Transcript, layout: &Layout) -> String {
     })
 }
 
-#[derive(Serialize)]
-struct Verbose<'a> {
+/// `response_format=verbose_json`: OpenAI's fields first, then our receipt.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TranscriptionVerbose)]
+pub struct Verbose<'a> {
     task: &'static str,
     language: &'static str,
     duration: f64,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::format::{millis, seconds, speaker};
 use crate::transcript::{
@@ -10,7 +11,8 @@ use crate::transcript::{
 };
 
 /// The schema requires the first ten fields, and strict clients refuse an answer that lacks one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Segment)]
 pub struct SegmentJson<'a> {
     id: usize,
     /// The log-mel frame (10 ms) of the file at which the segment's window begins.
@@ -57,7 +59,8 @@ impl<'a> SegmentJson<'a> {
 }
 
 /// OpenAI's segment of a diarised transcript: an object of its own, also as an event of a stream.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DiarizedSegment)]
 pub struct SaidJson<'a> {
     r#type: &'static str,
     id: String,
@@ -82,7 +85,7 @@ impl<'a> SaidJson<'a> {
 }
 
 /// A token of the text and how likely it was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Logprob {
     /// Where a character is spread over several tokens, its parts cannot be shown here; `bytes` has them.
     token: String,
@@ -104,7 +107,8 @@ impl Logprob {
 }
 
 /// OpenAI's word, without the space before it and with the punctuation that is attached to it in the text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Word)]
 pub struct WordJson<'a> {
     word: &'a str,
     start: f64,
@@ -131,7 +135,8 @@ impl<'a> WordJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Language)]
 pub struct LanguageJson {
     code: &'static str,
     name: &'static str,
@@ -144,7 +149,7 @@ impl LanguageJson {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Usage {
     r#type: &'static str,
     seconds: u64,
@@ -157,7 +162,8 @@ impl Usage {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Timing)]
 pub struct TimingJson {
     decode_ms: f64,
     vad_ms: f64,
@@ -184,7 +190,8 @@ impl TimingJson {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Span)]
 pub struct SpanJson {
     start: f64,
     end: f64,
@@ -197,7 +204,8 @@ impl SpanJson {
 }
 
 /// A window that was decoded again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Fallback)]
 pub struct RetriedJson {
     #[serde(flatten)]
     span: SpanJson,
@@ -218,7 +226,8 @@ impl RetriedJson {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Dropped)]
 pub struct DroppedJson<'a> {
     #[serde(flatten)]
     span: SpanJson,
@@ -239,7 +248,8 @@ impl<'a> DroppedJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Incomplete)]
 pub struct IncompleteJson<'a> {
     at: f64,
     expected: Option<f64>,

@@ -3,6 +3,7 @@
 //! Shapes follow `TranscriptTextDeltaEvent`, `..SegmentEvent` and `..DoneEvent` of openai/openai-openapi at f85dbe2.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::pieces::{Logprob, SaidJson};
 use super::to_json;
@@ -63,32 +64,38 @@ impl ReadAlong {
     }
 }
 
+/// Text that stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeltaEvent)]
+pub struct Delta<'a> {
+    r#type: &'static str,
+    delta: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<Logprob>>,
+}
+
+/// The last event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoneEvent)]
+pub struct Done<'a> {
+    r#type: &'static str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<Logprob>>,
+    usage: TokenUsage,
+}
+
 fn delta(delta: &str, logprobs: Option<Vec<Logprob>>) -> String {
-    #[derive(Serialize)]
-    struct Delta<'a> {
-        r#type: &'static str,
-        delta: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<Logprob>>,
-    }
     to_json(&Delta { r#type: "transcript.text.delta", delta, logprobs })
 }
 
 fn done(text: &str, logprobs: Option<Vec<Logprob>>, transcript: &Transcript) -> String {
-    #[derive(Serialize)]
-    struct Done<'a> {
-        r#type: &'static str,
-        text: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        logprobs: Option<Vec<Logprob>>,
-        usage: TokenUsage,
-    }
     to_json(&Done { r#type: "transcript.text.done", text, logprobs, usage: TokenUsage::of(transcript) })
 }
 
 /// The schema counts a stream in tokens, where the short form counts seconds.
-#[derive(Serialize)]
-struct TokenUsage {
+#[derive(Serialize, ToSchema)]
+pub struct TokenUsage {
     r#type: &'static str,
     input_tokens: u64,
     input_token_details: InputTokens,
@@ -96,8 +103,8 @@ struct TokenUsage {
     total_tokens: u64,
 }
 
-#[derive(Serialize)]
-struct InputTokens {
+#[derive(Serialize, ToSchema)]
+pub struct InputTokens {
     text_tokens: u64,
     audio_tokens: u64,
 }

@@ -3,20 +3,20 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::asked::Chunk;
 use super::intake::Taken;
 use super::session::{Finished, Session, State};
 use crate::audio;
-use crate::format::Rendered;
-use crate::http::transcriptions::stages;
+use crate::format::{self, Rendered, TimingJson};
 use crate::live::agreement::text;
 use crate::live::difference::Change;
 use crate::transcript::{Incomplete, Timing};
 
 /// What a session says of itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 pub struct Standing {
     id: String,
     object: &'static str,
@@ -59,7 +59,8 @@ impl Standing {
 }
 
 /// What a chunk is answered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionChunk)]
 pub struct Heard {
     seq: u64,
     duplicate: bool,
@@ -71,9 +72,9 @@ pub struct Heard {
     committed_delta: String,
     seconds: f64,
     expires_at: u64,
-    timing: Map<String, Value>,
+    timing: TimingJson,
     #[serde(skip_serializing_if = "Option::is_none")]
-    incomplete: Option<Value>,
+    incomplete: Option<BrokenOff>,
 }
 
 impl Heard {
@@ -97,13 +98,38 @@ impl Heard {
             committed_delta: text(delta.unwrap_or_default()),
             seconds: seconds(&state),
             expires_at: expires_at(&state, idle),
-            timing: figures(timing.unwrap_or_default(), taken.decode),
-            incomplete: taken.incomplete.as_ref().map(incomplete),
+            timing: whole(timing.unwrap_or_default(), taken.decode),
+            incomplete: taken.incomplete.as_ref().map(BrokenOff::of),
         }
     }
 }
 
-#[derive(Serialize)]
+/// A chunk whose file ends before it should.
+#[derive(Serialize, ToSchema)]
+pub struct BrokenOff {
+    at: f64,
+    reason: String,
+}
+
+impl BrokenOff {
+    fn of(incomplete: &Incomplete) -> Self {
+        BrokenOff { at: format::seconds(incomplete.at), reason: incomplete.reason.clone() }
+    }
+}
+
+/// What a finished dictation's JSON has beside the transcript's.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionFinish)]
+pub struct Ended<'a> {
+    session: &'a str,
+    live_text: &'a str,
+    difference: Vec<ChangeJson>,
+    missing: &'a [u64],
+}
+
+/// Where the text of the whole take is not what was heard on the way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Change)]
 pub struct ChangeJson {
     op: &'static str,
     /// Number of the word in the live text, from 0.
@@ -122,14 +148,10 @@ pub fn changes(finished: &Finished) -> Vec<ChangeJson> {
 pub fn finished(mut rendered: Rendered, session: &Session, finished: &Finished) -> Rendered {
     let trimmed = rendered.body.trim_end();
     if let Some(object) = trimmed.strip_suffix('}').filter(|_| rendered.content_type == "application/json") {
-        let ours = json!({
-            "session": session.id,
-            "live_text": finished.live,
-            "difference": changes(finished),
-            "missing": finished.missing,
-        });
+        let (live_text, missing) = (&finished.live, &finished.missing);
+        let ours = Ended { session: &session.id, live_text, difference: changes(finished), missing };
         // Put at the end by hand: as a `Value` the transcript would lose the order of its keys.
-        let ours = ours.to_string();
+        let ours = serde_json::to_string(&ours).expect("plain structs serialise");
         rendered.body = format!("{object},{}\n", ours.trim_start_matches('{'));
     }
     rendered
@@ -143,12 +165,6 @@ fn expires_at(state: &State, idle: Duration) -> u64 {
     state.expires(idle).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn figures(timing: Timing, decode: Duration) -> Map<String, Value> {
-    let timing = Timing { decode, total: decode + timing.total, ..timing };
-    let stages = stages(&timing).into_iter().chain([("total", timing.total)]);
-    stages.map(|(stage, time)| (format!("{stage}_ms"), json!(time.as_micros() as f64 / 1e3))).collect()
-}
-
-fn incomplete(incomplete: &Incomplete) -> Value {
-    json!({ "at": incomplete.at.as_millis() as f64 / 1e3, "reason": incomplete.reason })
+fn whole(timing: Timing, decode: Duration) -> TimingJson {
+    TimingJson::of(&Timing { decode, total: decode + timing.total, ..timing })
 }

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use self::answers::{Heard, Standing};
+pub use self::answers::{Ended, Heard, Standing};
 pub use self::settings::Settings;
 use self::store::Created;
 pub use self::store::Sessions;
