@@ -15,6 +15,8 @@ use super::{App, body};
 
 /// What platforms ask every few seconds, and have no key for.
 const OPEN: [&str; 3] = ["/livez", "/readyz", "/health"];
+/// What goes on with a session that was opened before.
+const BEGUN: [&str; 2] = ["/v1/sessions/{id}/chunks", "/v1/sessions/{id}/finish"];
 
 /// Left in a request by the access log, so that it can tell whose request it was even when the client leaves.
 #[derive(Clone, Default)]
@@ -41,6 +43,7 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
         let _ = signature.set(holder.clone());
     }
     let entered = match is_work(&request) {
+        true if BEGUN.contains(&route(&request).as_str()) => holder.meter.go_on(Instant::now()),
         true => holder.meter.enter(Instant::now()),
         false => Ok(Passed { place: None, standing: None }),
     };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::fake_model::{Behaviour, Gate};
-use crate::server::{Server, read_to_end, start, start_with};
+use crate::server::{Server, read_to_end, start, start_with, wav};
 
 pub const SECRET: &str = "vk-0123456789abcdef0123456789abcdef";
 const OTHER: &str = "vk-fedcba9876543210fedcba9876543210";
@@ -134,6 +134,30 @@ async fn audio_beyond_a_key_s_quota_is_429_from_the_next_request_on() {
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3_000..=3_600).contains(&wait), "{wait}");
     assert_eq!(code(refused).await, "insufficient_quota");
+}
+
+#[tokio::test]
+async fn a_dictation_pays_for_each_chunk_once_and_is_not_stopped_in_the_middle() {
+    let file = file_of("a", "audio_seconds_per_hour = 5");
+    let server = start_keyed(Behaviour::default(), &file).await;
+    let post = |path: &str, body: Vec<u8>| server.post(path).bearer_auth(SECRET).body(body);
+    let open = || server.client.put(server.url("/v1/sessions/ward")).bearer_auth(SECRET);
+    assert_eq!(status(open()).await, 201);
+    // The first chunk is sent three times: 3 s in all, of 5.
+    for _ in 0..3 {
+        assert_eq!(status(post("/v1/sessions/ward/chunks?seq=0", wav(3))).await, 200);
+    }
+    assert_eq!(status(open()).await, 200);
+    assert_eq!(status(post("/v1/sessions/ward/chunks?seq=1", wav(3))).await, 200);
+    // The quota is used up, and the dictation goes on.
+    let refused = open().send().await.unwrap();
+    assert_eq!(code(refused).await, "insufficient_quota");
+    assert_eq!(status(post("/v1/sessions/ward/chunks?seq=2", wav(3))).await, 200);
+    assert_eq!(status(post("/v1/sessions/ward/finish", Vec::new())).await, 200);
+    let refused = open().send().await.unwrap();
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    // 4 s too many and one for the next, at 5 s an hour; finishing has cost nothing.
+    assert!((3_500..=3_600).contains(&wait), "{wait}");
 }
 
 #[tokio::test]

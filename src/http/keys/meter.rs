@@ -62,6 +62,15 @@ impl Meter {
 
     /// One request; the last thing that could refuse it is what it is charged for.
     pub fn enter(&self, now: Instant) -> Result<Passed, Spent> {
+        self.pass(true, now)
+    }
+
+    /// One more request for what was let in before: whoever dictates is not stopped in the middle for want of audio.
+    pub fn go_on(&self, now: Instant) -> Result<Passed, Spent> {
+        self.pass(false, now)
+    }
+
+    fn pass(&self, is_new: bool, now: Instant) -> Result<Passed, Spent> {
         let books = &self.0;
         let place = match &books.places {
             None => None,
@@ -74,8 +83,8 @@ impl Meter {
                 }
             },
         };
-        if let Some(wait) = with(&books.audio, |bucket| bucket.wait(1.0, now)).filter(|wait| !wait.is_zero())
-        {
+        let wait = with(&books.audio, |bucket| bucket.wait(1.0, now));
+        if let Some(wait) = wait.filter(|wait| is_new && !wait.is_zero()) {
             let most = books.quota.audio_seconds_per_hour.unwrap_or_default();
             let message =
                 format!("this key has used its {most} s of audio an hour (its audio_seconds_per_hour)");
@@ -191,6 +200,8 @@ mod tests {
         let spent = meter.enter(now).unwrap_err();
         // 40 s too many and the one for the next, at a second of audio in ten.
         assert_eq!((spent.code, spent.wait.as_secs()), ("insufficient_quota", 410));
+        // What has begun goes on.
+        assert!(meter.go_on(now).is_ok());
         assert!(meter.enter(now + 409 * SECOND).is_err() && meter.enter(now + 410 * SECOND).is_ok());
     }
 

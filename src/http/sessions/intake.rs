@@ -19,6 +19,8 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub struct Taken {
     pub duplicate: bool,
+    /// Audio that was not here before.
+    pub audio: Duration,
     pub decode: Duration,
     /// Its own audio ended early.
     pub incomplete: Option<Incomplete>,
@@ -39,7 +41,12 @@ pub async fn take_in(
         let state = session.state();
         match state.take.offer(chunk.seq, &digest) {
             Ok(Offer::Duplicate) => {
-                return Ok(Taken { duplicate: true, decode: Duration::ZERO, incomplete: None });
+                return Ok(Taken {
+                    duplicate: true,
+                    audio: Duration::ZERO,
+                    decode: Duration::ZERO,
+                    incomplete: None,
+                });
             }
             Ok(Offer::New) => {}
             Err(refusal) => return Err(refused(&refusal, &state.take)),
@@ -61,14 +68,18 @@ pub async fn take_in(
     let (piece, incomplete) = piece(transcriber, &kept).await?;
     let more = piece.content.bytes();
     session.room_for(more)?;
-    let grown = match &piece.content {
+    let before = session.state().take.samples().len();
+    let (grown, added) = match &piece.content {
         Content::Samples(samples) => {
-            let seconds = (session.state().take.samples().len() + samples.len()) / audio::SAMPLE_RATE;
-            check_length(seconds, settings)?;
-            None
+            check_length((before + samples.len()) / audio::SAMPLE_RATE, settings)?;
+            (None, samples.len())
         }
         // What a piece adds can only be told with all that comes before it.
-        Content::Bytes(bytes) => grown(transcriber, session, chunk.seq, bytes).await?,
+        Content::Bytes(bytes) => {
+            let grown = grown(transcriber, session, chunk.seq, bytes).await?;
+            let added = grown.as_ref().map_or(0, |samples| samples.len().saturating_sub(before));
+            (grown, added)
+        }
     };
     if let Some(samples) = &grown {
         check_length(samples.len() / audio::SAMPLE_RATE, settings)?;
@@ -86,7 +97,8 @@ pub async fn take_in(
         }
     }
     session.recount();
-    Ok(Taken { duplicate: false, decode: started.elapsed(), incomplete })
+    let audio = audio::duration_of(added);
+    Ok(Taken { duplicate: false, audio, decode: started.elapsed(), incomplete })
 }
 
 /// A session as it was kept, chunk by chunk.

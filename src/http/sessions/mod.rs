@@ -116,6 +116,8 @@ pub async fn chunk(
     let (chunk, ignored) = asked::chunk(&form.fields, session.opening.chunks)?;
     let settings = app.sessions.settings();
     let taken = intake::take_in(&app.transcriber, settings, &session, chunk, form.audio).await?;
+    // A quota pays for a dictation as it comes, each chunk once, also where the text comes later.
+    caller.heard(taken.audio);
     let hearing = listen::hear(&app.transcriber, &session, chunk.seq, terms);
     let timing = transcriptions::within(&app, terms, hearing).await?;
     let answer = Heard::of(&session, chunk, &taken, timing, app.sessions.idle());
@@ -140,8 +142,8 @@ pub async fn finish(
     let work = listen::finish(&app.transcriber, &session, &asked, terms);
     let (transcript, finished) = transcriptions::within(&app, terms, work).await?;
     observe::transcribed(&transcript);
-    // A quota pays for a dictation once: what was heard on the way is part of it.
-    caller.heard(transcript.duration);
+    // Its chunks have paid for it.
+    caller.shown(transcript.duration);
     let rendered = format::render(&transcript, &asked.wanted.layout);
     let rendered = answers::finished(rendered, &session, &finished);
     let mut response = transcriptions::respond(rendered, &transcript, &asked.wanted);
