@@ -1,7 +1,10 @@
 //! Container and codec bytes in, 16 kHz mono out, under limits counted while decoding.
 
 mod aac;
+mod boxes;
 mod edits;
+mod entry;
+mod foreign;
 mod heard;
 mod mend;
 mod mix;
@@ -17,7 +20,7 @@ use bytes::Bytes;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::FormatOptions;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MKV, FORMAT_ID_MP3, FORMAT_ID_WAVE};
+use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MKV, FORMAT_ID_WAVE};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
@@ -25,8 +28,8 @@ use self::heard::Heard;
 use self::mend::Extent;
 use self::promise::Promise;
 use self::source::Source;
-use self::track::Track;
-use super::{AudioError, Pcm};
+use self::track::{Track, is_mpeg};
+use super::{AudioError, FORMATS, Pcm};
 use crate::transcript::{Channels, Incomplete};
 
 /// What one upload may cost. Counted on what was decoded, never on what headers promise.
@@ -77,6 +80,23 @@ pub fn decode_channels(bytes: Bytes, limits: &Limits, channels: Channels) -> Res
     if bytes.is_empty() {
         return Err(AudioError::Empty);
     }
+    let refused = |name: &str| {
+        AudioError::Unsupported(format!(
+            "the upload is {name}, which cannot be read; supported are {FORMATS}"
+        ))
+    };
+    if let Some(name) = foreign::name(&bytes) {
+        return Err(refused(name));
+    }
+    let guess = foreign::guess(&bytes);
+    hear(bytes, limits, channels).map_err(|error| match (&error, guess) {
+        (AudioError::TooLarge { .. }, _) | (_, None) => error,
+        (_, Some(name)) => refused(name),
+    })
+}
+
+/// `decode_channels`, without names for what is foreign.
+fn hear(bytes: Bytes, limits: &Limits, channels: Channels) -> Result<Apart, AudioError> {
     let mut heard = Heard::new(limits, channels);
     // symphonia has panicked on forged files before (CHANGELOG of 0.6.0 and 0.6.1). `heard` only ever grows by whole
     // packets, so what it holds after a panic is sound.
@@ -161,13 +181,15 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
             Err(error) => break Some(format!("cannot be read further ({})", without_crate(&error))),
         }
     };
-    let cut_off = (extent == Extent::CutOff).then(|| "was cut off; its audio ends".to_owned());
-    let fault = fault.or(cut_off);
+    let cut_off = match heard.decoded {
+        0 => "was cut off before its audio or its index",
+        _ => "was cut off; its audio ends",
+    };
+    let fault = fault.or((extent == Extent::CutOff).then(|| cut_off.to_owned()));
     track.finish(heard)?;
-    // MP3 and ADTS have no header of their own: frames are found by two bytes that turn up in anything, a picture or
+    // MPEG audio and ADTS have no header of their own: frames are found by two bytes that turn up in anything, a picture or
     // an archive too. There they make up a small part; in audio they are nearly the whole.
-    if matches!(format, FORMAT_ID_MP3 | FORMAT_ID_ADTS) && framed < (bytes.len() - promise::tags(&bytes)) / 2
-    {
+    if (is_mpeg(format) || format == FORMAT_ID_ADTS) && framed < (bytes.len() - promise::tags(&bytes)) / 2 {
         return Err(AudioError::UnknownFormat);
     }
     let reached = if promise.by_clock { reached } else { heard.now() };

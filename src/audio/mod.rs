@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `decode` holds the story of one upload and `decode/` its parts: `source` and `mend` (bytes as the demuxers should see
-//! them), `track` (which track, which decoder, guarded), `opus` and `aac` (what symphonia lacks), `mix` and `heard` (one
+//! them), `track` (which track, which decoder, guarded), `boxes`, `entry` and `edits` (what symphonia passes over in an MP4),
+//! `opus` and `aac` (what it lacks), `foreign` (the names of what is not read), `mix` and `heard` (one
 //! channel, 16 kHz, counted), `promise` (the length that the container announced). `isolation` says where that happens.
 //! What comes live has no container and no end: `feed` makes samples of it, `live_speech` tells where somebody speaks.
 
@@ -45,6 +46,9 @@ pub const WINDOW_SAMPLES: usize = WINDOW_SECONDS * SAMPLE_RATE;
 pub const HOP: usize = 160;
 /// Frames of one window: 480,000 / 160.
 pub const WINDOW_FRAMES: usize = WINDOW_SAMPLES / HOP;
+
+/// What a client is told that it may send.
+const FORMATS: &str = "wav, aiff, caf, flac, mp3, mp2, aac, ogg, opus, m4a/mp4/mov, webm/mkv";
 
 /// Mono samples at 16 kHz, nominally in -1..=1. The type is the proof: only `decode` and tests make one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,7 +98,7 @@ pub enum AudioError {
     #[error("the upload is empty")]
     Empty,
     /// No container of ours was recognised in the bytes.
-    #[error("the upload is not audio in a supported format (wav, flac, mp3, ogg, opus, m4a/mp4, webm/mkv)")]
+    #[error("the upload is not audio in a supported format ({FORMATS})")]
     UnknownFormat,
     /// The container was recognised, but there is no audio track that can be decoded.
     #[error("{0}")]

@@ -2,9 +2,10 @@
 
 use super::{AudioError, Limits, Pcm, duration_of};
 
-/// A WAV file that somebody called raw is let to the decoder of files.
+/// A file of samples that somebody called raw is let to the decoder of files.
 pub fn is_file(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"RIFF")
+    let aiff = bytes.starts_with(b"FORM") && bytes.get(8..11) == Some(b"AIF");
+    bytes.starts_with(b"RIFF") || bytes.starts_with(b"caff") || aiff
 }
 
 /// Half a sample at the end is none.

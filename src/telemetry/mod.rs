@@ -19,7 +19,8 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 /// Before the operator's own directives, so that those can undo it.
 const QUIET: &str = "symphonia_core=off,symphonia_format_riff=off,symphonia_format_isomp4=off,symphonia_format_mkv=off,\
-     symphonia_format_ogg=off,symphonia_bundle_mp3=off,symphonia_bundle_flac=off,symphonia_codec_aac=off,symphonia_codec_vorbis=off";
+     symphonia_format_ogg=off,symphonia_format_caf=off,symphonia_bundle_mp3=off,symphonia_bundle_flac=off,symphonia_codec_aac=off,\
+     symphonia_codec_vorbis=off,symphonia_codec_alac=off,symphonia_codec_adpcm=off";
 
 /// Whoever logs warnings alone must still be able to say who asked; `audit=off` says otherwise.
 const AUDIT: &str = "audit=info";

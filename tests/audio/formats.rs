@@ -5,7 +5,7 @@ use super::{fixture, read, reference, wav, wav_of};
 const SAMPLE_RATE: usize = 16_000;
 
 /// Exactly as long as the sound and in its place: lossless, or with delay and padding told by the container.
-const IN_PLACE: [(&str, f64, f64); 34] = [
+const IN_PLACE: [(&str, f64, f64); 51] = [
     ("reference.wav", 2.2, 0.9999),
     ("16k-u8.wav", 0.25, 0.99),
     ("16k-s16le.wav", 0.25, 0.9999),
@@ -40,10 +40,27 @@ const IN_PLACE: [(&str, f64, f64); 34] = [
     ("hybrid-48k-stereo.opus", 2.2, 0.97),
     ("120ms.opus", 2.2, 0.97),
     ("surround.opus", 2.2, 0.97),
+    ("16k-s24be.mov", 0.25, 0.9999),
+    ("16k-s32be.mov", 0.25, 0.9999),
+    ("16k-f32be.mov", 0.25, 0.9999),
+    ("16k-f64be.mov", 0.25, 0.9999),
+    ("16k-alaw.mov", 0.25, 0.999),
+    ("16k-mulaw.mov", 0.25, 0.999),
+    ("alac.mov", 0.5, 0.9999),
+    ("alac.m4a", 0.5, 0.9999),
+    ("16k-s16be.aiff", 1.0, 0.9999),
+    ("16k-s24be.aiff", 0.25, 0.9999),
+    ("16k-f32be.aifc", 0.25, 0.9999),
+    ("16k-s16le.aifc", 0.25, 0.9999),
+    ("16k-mulaw.aifc", 0.25, 0.999),
+    ("pipe.aiff", 0.25, 0.9999),
+    ("16k-s16be.caf", 1.0, 0.9999),
+    ("16k-s24le.caf", 0.25, 0.9999),
+    ("pipe.caf", 0.25, 0.9999),
 ];
 
 /// In its place, with up to a few packets of padding behind it.
-const PADDED: [(&str, f64, f64); 8] = [
+const PADDED: [(&str, f64, f64); 12] = [
     ("moov-first.m4a", 2.2, 0.95),
     ("moov-last.m4a", 2.2, 0.95),
     ("22k.m4a", 2.2, 0.95),
@@ -52,16 +69,22 @@ const PADDED: [(&str, f64, f64); 8] = [
     ("live.webm", 2.2, 0.97),
     ("opus.webm", 2.2, 0.97),
     ("vorbis.mkv", 2.2, 0.97),
+    ("alac.caf", 0.5, 0.9999),
+    ("adpcm.caf", 0.5, 0.99),
+    ("adpcm-ms.wav", 1.0, 0.99),
+    ("adpcm-ima.wav", 1.0, 0.99),
 ];
 
 /// With a delay, too, that the file does not tell.
-const DELAYED: [(&str, f64, f64); 6] = [
+const DELAYED: [(&str, f64, f64); 8] = [
     ("no-xing.mp3", 2.2, 0.97),
     ("vbr-no-xing.mp3", 2.2, 0.97),
     ("mp3.mkv", 2.2, 0.97),
     ("fragmented.mp4", 2.2, 0.95),
     ("adts.aac", 2.2, 0.95),
     ("video-aac.mkv", 2.2, 0.95),
+    ("layer-2.mp2", 2.2, 0.97),
+    ("layer-2.mkv", 1.0, 0.97),
 ];
 
 /// The highest correlation of `got` with `want` over delays of up to `most` samples, and that delay.
@@ -120,6 +143,21 @@ fn formats_that_hide_their_delay_decode_to_the_same_sound_a_little_later() {
         .filter_map(|&(name, seconds, least)| check(name, seconds, least, 0.13, 0.13).err())
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn quicktime_is_little_endian_where_it_says_so() {
+    for (name, width) in
+        [("16k-s24be.mov", 3), ("16k-s32be.mov", 4), ("16k-f32be.mov", 4), ("16k-f64be.mov", 8)]
+    {
+        let mut file = fixture(name);
+        let want = read(file.clone()).unwrap().pcm;
+        let behind = |word: &[u8]| file.windows(4).position(|window| window == word).unwrap() + 4;
+        let (said, samples) = (behind(b"enda"), behind(b"mdat"));
+        file[said + 1] = 1;
+        file[samples..samples + 4000 * width].chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        assert_eq!(read(file).unwrap().pcm, want, "{name}");
+    }
 }
 
 #[test]

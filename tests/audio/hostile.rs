@@ -8,7 +8,7 @@ use verbatim::audio::{AudioError, Limits, decode};
 use super::{Dice, fixture, generous, read, wav, wav_of};
 
 /// One small file of each container and codec.
-const SEEDS: [&str; 26] = [
+const SEEDS: [&str; 37] = [
     "16k-u8.wav",
     "16k-alaw.wav",
     "48k-surround.wav",
@@ -35,6 +35,17 @@ const SEEDS: [&str; 26] = [
     "video-aac.mkv",
     "vorbis.mkv",
     "mp3.mkv",
+    "16k-s24be.mov",
+    "alac.mov",
+    "alac.m4a",
+    "16k-s16be.aiff",
+    "16k-mulaw.aifc",
+    "16k-s16be.caf",
+    "alac.caf",
+    "adpcm.caf",
+    "adpcm-ms.wav",
+    "adpcm-ima.wav",
+    "layer-2.mp2",
 ];
 
 /// Tight enough to be met by mutants.
@@ -150,13 +161,48 @@ fn what_is_no_audio_is_refused() {
 
 #[test]
 fn known_containers_without_readable_audio_say_what_they_hold() {
-    for (name, word) in [("ac3.mkv", "AC-3"), ("alac.m4a", "ALAC"), ("silent-film.mp4", "no audio")] {
+    for (name, word) in [("ac3.mkv", "AC-3"), ("speex.ogg", "Speex"), ("silent-film.mp4", "no audio")] {
         let error = read(fixture(name)).unwrap_err();
         assert!(matches!(error, AudioError::Unsupported(_)), "{name}: {error:?}");
         assert!(error.to_string().contains(word), "{name}: {error}");
     }
     let empty = read(wav(16_000, 1, &[])).unwrap_err();
     assert!(matches!(empty, AudioError::Unsupported(_)), "{empty:?}");
+}
+
+#[test]
+fn files_that_are_not_read_are_called_by_their_names() {
+    let mut gsm = wav(8000, 1, &[1; 500]);
+    gsm[20] = 0x31;
+    let transport_stream =
+        |sound: &[u8]| sound.chunks_exact(184).flat_map(|piece| [b"G\x01\0\x10", piece].concat()).collect();
+    let files: [(Vec<u8>, &str); 6] = [
+        ([b"#!AMR\n".as_slice(), &[0x3c; 320]].concat(), "AMR"),
+        ([b"\x0b\x77".as_slice(), &[0xff; 3000]].concat(), "AC-3"),
+        ([b"wvpk".as_slice(), &[0xff, 0xf1, 0x50, 0x80].repeat(500)].concat(), "WavPack"),
+        ([b"RIFF\x00\x01\x00\x00AVI LIST".as_slice(), &[0; 300]].concat(), "AVI"),
+        // The sound itself is MP3, in pieces that would be heard as noise.
+        (transport_stream(&fixture("no-xing.mp3")), "MPEG transport stream"),
+        (gsm, "GSM in WAV"),
+    ];
+    for (file, name) in files {
+        let error = read(file).unwrap_err();
+        assert!(matches!(error, AudioError::Unsupported(_)), "{name}: {error:?}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_table_of_packets_that_would_fill_the_memory_is_refused() {
+    // ALAC's table has a byte for each packet, of which symphonia makes 32.
+    let file = fixture("alac.caf");
+    let at = file.windows(4).position(|word| word == b"pakt").expect("a packet table");
+    let mut forged = file[..at + 4].to_vec();
+    forged.extend((24 + (8i64 << 20)).to_be_bytes());
+    forged.extend((8i64 << 20).to_be_bytes());
+    forged.extend([0; 16]);
+    forged.resize(forged.len() + (8 << 20), 1);
+    assert!(matches!(read(forged), Err(AudioError::Damaged(_))));
 }
 
 #[test]

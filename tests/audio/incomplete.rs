@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use verbatim::audio::AudioError;
+
 use super::{fixture, read, reference, wav};
 
 /// Formats that tell their length, or whose end is marked.
-const TELLING: [&str; 13] = [
+const TELLING: [&str; 16] = [
     "reference.wav",
     "44k-stereo.wav",
     "16k.flac",
@@ -19,6 +21,9 @@ const TELLING: [&str; 13] = [
     "flac.mkv",
     "vorbis.mkv",
     "video-aac.mkv",
+    "16k-s16be.aiff",
+    "16k-s16be.caf",
+    "adpcm.caf",
 ];
 
 #[test]
@@ -57,6 +62,27 @@ fn a_cut_off_mp4_with_its_index_at_the_end_is_refused_with_the_reason() {
     let whole = fixture("moov-last.m4a");
     let error = read(whole[..whole.len() / 2].to_vec()).unwrap_err();
     assert!(error.to_string().contains("index"), "{error}");
+}
+
+#[test]
+fn a_cut_off_wav_of_adpcm_says_so() {
+    // Where a block was cut in two, silence may stand for it.
+    for name in ["adpcm-ms.wav", "adpcm-ima.wav"] {
+        let whole = fixture(name);
+        for percent in [40, 60, 90] {
+            let decoded = read(whole[..whole.len() * percent / 100].to_vec()).unwrap();
+            let incomplete =
+                decoded.incomplete.unwrap_or_else(|| panic!("{name} at {percent} %: passed off as whole"));
+            assert!(incomplete.at < Duration::from_millis(950), "{name} at {percent} %: {incomplete:?}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_off_caf_with_its_packet_table_at_the_end_is_refused_with_the_reason() {
+    let whole = fixture("alac.caf");
+    let error = read(whole[..whole.len() / 2].to_vec()).unwrap_err();
+    assert!(matches!(error, AudioError::Damaged(_)) && error.to_string().contains("index"), "{error:?}");
 }
 
 #[test]
@@ -100,7 +126,15 @@ fn opus_packets_that_are_none_count_as_silence() {
 
 #[test]
 fn trailing_tags_and_rubbish_behind_the_whole_sound_are_no_damage() {
-    for name in ["reference.wav", "cbr.mp3", "moov-first.m4a", "moov-last.m4a", "16k.flac"] {
+    for name in [
+        "reference.wav",
+        "cbr.mp3",
+        "moov-first.m4a",
+        "moov-last.m4a",
+        "16k.flac",
+        "16k-s16be.aiff",
+        "16k-s16be.caf",
+    ] {
         let mut file = fixture(name);
         let whole = read(file.clone()).unwrap().pcm.duration();
         file.extend([b"TAG".as_slice(), &[b' '; 125]].concat());

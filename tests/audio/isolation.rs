@@ -73,7 +73,7 @@ async fn every_kind_of_refusal_comes_out_of_a_process_as_it_went_in() {
         (Bytes::new(), &generous()),
         (Bytes::from_static(b"this is no audio"), &generous()),
         (wav(16_000, 1, &[]).into(), &generous()),
-        (fixture("alac.m4a").into(), &generous()),
+        (fixture("ac3.mkv").into(), &generous()),
         (Bytes::from_static(b"RIFF\x24\0\0\0WAVEfmt "), &generous()),
         (cut, &generous()),
     ];

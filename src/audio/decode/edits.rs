@@ -3,47 +3,16 @@
 //! AAC encoders put one to two frames of silence first, at 8 kHz some 130 ms, and every muxer tells players to skip them by
 //! an edit (ISO/IEC 14496-12, 8.6.6). Without it all times would be late by as much.
 
+use super::boxes;
+
 /// Ticks of the track's own clock to skip, 0 where the file tells none.
 pub(super) fn delay(file: &[u8], track_id: u32) -> u64 {
-    let moov = boxes(file).find(|(kind, _)| kind == b"moov").map_or(&[][..], |(_, body)| body);
-    let trak = boxes(moov)
-        .filter(|(kind, _)| kind == b"trak")
-        .map(|(_, body)| body)
-        .find(|trak| id(trak) == Some(track_id));
-    trak.and_then(first_edit).unwrap_or(0)
-}
-
-/// The boxes that `bytes` consist of: kind and body. Ends at the first that does not fit.
-fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    std::iter::from_fn(move || {
-        let (size, rest) = bytes.split_first_chunk::<4>()?;
-        let (kind, body) = rest.split_first_chunk::<4>()?;
-        let (size, head, body) = match u32::from_be_bytes(*size) {
-            0 => (bytes.len(), 8, body),
-            1 => {
-                let (size, body) = body.split_first_chunk::<8>()?;
-                (usize::try_from(u64::from_be_bytes(*size)).ok()?, 16, body)
-            }
-            size => (size as usize, 8, body),
-        };
-        // A box that was cut off is not there; the mdat that a cut-off file ends with holds no boxes.
-        let body = body.get(..size.checked_sub(head)?)?;
-        bytes = &bytes[size..];
-        Some((*kind, body))
-    })
-}
-
-/// The track's number: after version, flags and two times of 4 or 8 bytes.
-fn id(trak: &[u8]) -> Option<u32> {
-    let (_, tkhd) = boxes(trak).find(|(kind, _)| kind == b"tkhd")?;
-    let at = if tkhd.first()? == &1 { 20 } else { 12 };
-    tkhd.get(at..)?.first_chunk().map(|&id| u32::from_be_bytes(id))
+    boxes::track(file, track_id).and_then(first_edit).unwrap_or(0)
 }
 
 /// Where in the media the first edit begins, if that is not a pause put before it.
 fn first_edit(trak: &[u8]) -> Option<u64> {
-    let (_, edts) = boxes(trak).find(|(kind, _)| kind == b"edts")?;
-    let (_, elst) = boxes(edts).find(|(kind, _)| kind == b"elst")?;
+    let elst = boxes::child(boxes::child(trak, b"edts")?, b"elst")?;
     // Version, flags, the count, then duration and time of each edit.
     let time = match elst.first()? {
         0 => i64::from(i32::from_be_bytes(*elst.get(12..)?.first_chunk()?)),

@@ -1,9 +1,11 @@
 //! A file's bytes in, corrections of size fields out that would make symphonia read less than there is.
 
+mod apple;
+
 use bytes::Bytes;
 
 /// Bytes that are to read differently from the upload's.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Mend {
     pub(super) at: u64,
     pub(super) bytes: Vec<u8>,
@@ -33,6 +35,8 @@ pub(super) fn sizes(bytes: &[u8]) -> (Vec<Mend>, Extent) {
             mends.push(Mend { at: 0, bytes: b"RIFF".to_vec() });
             (mends, extent)
         }),
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => apple::aiff(bytes),
+        [b'c', b'a', b'f', b'f', ..] => apple::caf(bytes),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => matroska(bytes),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => mp4(bytes),
         _ => None,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::formats::FormatReader;
 use symphonia::core::formats::well_known::{
-    FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP3, FORMAT_ID_OGG, FORMAT_ID_WAVE,
+    FORMAT_ID_AIFF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP3, FORMAT_ID_OGG,
+    FORMAT_ID_WAVE,
 };
 use symphonia::core::units::Duration as Ticks;
 
@@ -49,8 +50,8 @@ impl Promise {
             track.duration.map(|ticks| ticks_to_time(ticks, track.time_base)).filter(|it| !it.is_zero());
         let promise = |length, tolerance| Promise { length, tolerance, by_clock: false };
         match reader.format_info().format {
-            FORMAT_ID_WAVE if extent == Extent::Open => Promise::default(),
-            FORMAT_ID_WAVE | FORMAT_ID_FLAC => promise(length, EXACT),
+            FORMAT_ID_WAVE | FORMAT_ID_AIFF if extent == Extent::Open => Promise::default(),
+            FORMAT_ID_WAVE | FORMAT_ID_AIFF | FORMAT_ID_FLAC => promise(length, EXACT),
             FORMAT_ID_ISOMP4 => promise(length.map(|length| length.saturating_sub(delay)), PACKETS),
             // Without such a header symphonia guesses from the first frames.
             FORMAT_ID_MP3 if has_frame_count(file) => promise(length, PACKETS),
@@ -74,6 +75,7 @@ impl Promise {
                 let tolerance = if lenient { WHOLE_FILE } else { PACKETS };
                 Promise { length: length.filter(|it| !it.is_zero()), tolerance, by_clock: true }
             }
+            // Of a CAF its sizes tell whether it is whole; its count of frames is wrong where ffmpeg wrote MP3 into it.
             _ => Promise::default(),
         }
     }

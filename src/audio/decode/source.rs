@@ -68,10 +68,10 @@ impl Seek for Source {
 }
 
 impl MediaSource for Source {
-    /// A Matroska file begins with the places of its parts; of one that was cut off, symphonia insists on visiting
-    /// those that are missing, unless it cannot seek. The others need seeking: an MP4's index may be at its end.
+    /// Of a Matroska file or an AIFF that was cut off, symphonia insists on visiting what is missing, unless it cannot
+    /// seek. The others need seeking: an MP4's index may be at its end.
     fn is_seekable(&self) -> bool {
-        self.extent != Extent::CutOff
+        self.extent != Extent::CutOff || self.bytes.starts_with(b"caff")
     }
 
     fn byte_len(&self) -> Option<u64> {

@@ -4,20 +4,23 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use symphonia::core::codecs::audio::well_known::{
-    CODEC_ID_AAC, CODEC_ID_AC3, CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_ALAC, CODEC_ID_DCA,
-    CODEC_ID_EAC3, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_OPUS, CODEC_ID_SPEEX, CODEC_ID_TRUEHD, CODEC_ID_WMA,
+    CODEC_ID_AAC, CODEC_ID_AC3, CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_DCA, CODEC_ID_EAC3,
+    CODEC_ID_OPUS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_MULAW, CODEC_ID_SPEEX, CODEC_ID_TRUEHD, CODEC_ID_WMA,
 };
 use symphonia::core::codecs::audio::{AudioCodecId, AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::{Error, Result as SymphoniaResult};
-use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP3};
+use symphonia::core::formats::well_known::{
+    FORMAT_ID_CAF, FORMAT_ID_FLAC, FORMAT_ID_ISOMP4, FORMAT_ID_MKV, FORMAT_ID_MP1, FORMAT_ID_MP2,
+    FORMAT_ID_MP3,
+};
 use symphonia::core::formats::{FormatId, FormatReader, Track as ContainerTrack, TrackFlags, TrackType};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration as Ticks, TimeBase, Timestamp};
 
 use super::heard::{Heard, check_shape, time_of};
 use super::opus::{self, Opus, OpusHead};
-use super::{Limits, aac, edits};
+use super::{Limits, aac, edits, entry};
 use crate::audio::AudioError;
 
 /// symphonia's decoders allocate a packet's frames times its channels before they see a packet; beyond this many
@@ -96,7 +99,10 @@ impl Track {
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        let none = || AudioError::Unsupported("the file holds no audio track of a known codec".to_owned());
+        let none = || match entry::foreign(file) {
+            Some(name) => cannot_be_decoded(name),
+            None => AudioError::Unsupported("the file holds no audio track of a known codec".to_owned()),
+        };
         Err(refused.unwrap_or_else(none))
     }
 
@@ -109,6 +115,11 @@ impl Track {
         let Some(params) = track.codec_params.as_ref().and_then(|params| params.audio()) else {
             return Err(AudioError::Unsupported("the audio track's codec is unknown".to_owned()));
         };
+        let corrected = match format {
+            FORMAT_ID_ISOMP4 => entry::corrected(params, file, track.id),
+            _ => None,
+        };
+        let params = corrected.as_ref().unwrap_or(params);
         let channels = params.channels.as_ref().map_or(1, |channels| channels.count());
         // Opus writes the rate of its source here, for information only, and MP4 has no room for rates above 65,535 Hz
         // and puts 0. The rate of what is decoded is checked again.
@@ -127,7 +138,7 @@ impl Track {
                 let edit = ticks_to_time(Ticks::new(edits::delay(file, track.id)), track.time_base);
                 Delay::Told(if edit <= LONGEST_DELAY { edit } else { Duration::ZERO })
             }
-            None if format == FORMAT_ID_MKV => Delay::ByClock,
+            None if format == FORMAT_ID_MKV || format == FORMAT_ID_CAF => Delay::ByClock,
             None => Delay::Left(0),
         };
         let frames = track.num_frames.zip(track.padding.map(u64::from));
@@ -171,7 +182,7 @@ impl Track {
                 self.delay = Delay::Left(left.saturating_sub(front));
                 // symphonia guesses the length of an MP3 without a Xing header from its first frames, and would cut
                 // what goes beyond the guess; MP3 padding is dropped in `finish` instead, where it is certain.
-                let back = if self.format == FORMAT_ID_MP3 { 0 } else { frames_in(packet.trim_end) };
+                let back = if is_mpeg(self.format) { 0 } else { frames_in(packet.trim_end) };
                 self.given += audio.frames() as u64 - front;
                 self.usual = time_of(audio.frames() as u64, rate);
                 heard.take(&audio, front as usize, back as usize)?;
@@ -193,7 +204,7 @@ impl Track {
     /// As `Heard::flush`.
     pub(super) fn finish(self, heard: &mut Heard<'_>) -> Result<(), AudioError> {
         let beyond = match self.frames {
-            Some((frames, padding)) if self.format == FORMAT_ID_MP3 => {
+            Some((frames, padding)) if is_mpeg(self.format) => {
                 Some(self.given.saturating_sub(frames)).filter(|beyond| *beyond <= padding)
             }
             _ => None,
@@ -219,12 +230,21 @@ impl Track {
     }
 }
 
+/// MPEG audio of any layer, which has frames and no container.
+pub(super) fn is_mpeg(format: FormatId) -> bool {
+    matches!(format, FORMAT_ID_MP1 | FORMAT_ID_MP2 | FORMAT_ID_MP3)
+}
+
 fn make_decoder(params: &AudioCodecParameters) -> SymphoniaResult<Box<dyn AudioDecoder>> {
     let mut params = params.clone();
     if let Some(config) = params.extra_data.take_if(|_| params.codec == CODEC_ID_AAC) {
         let core = aac::low_complexity_core(&config);
         let core = core.ok_or(Error::Unsupported("AAC other than AAC-LC and HE-AAC"))?;
         params.extra_data = Some(core.into());
+    }
+    // CAF tells the width of the codes, the decoder asks for that of the samples.
+    if matches!(params.codec, CODEC_ID_PCM_ALAW | CODEC_ID_PCM_MULAW) {
+        (params.bits_per_sample, params.bits_per_coded_sample) = (None, None);
     }
     CODECS.make_audio_decoder(&params, &AudioDecoderOptions::default().gapless(false))
 }
@@ -233,13 +253,10 @@ fn refusal(codec: AudioCodecId, error: &Error) -> AudioError {
     let names = [
         (CODEC_ID_AC3, "AC-3"),
         (CODEC_ID_EAC3, "E-AC-3"),
-        (CODEC_ID_ALAC, "ALAC"),
         (CODEC_ID_DCA, "DTS"),
         (CODEC_ID_TRUEHD, "TrueHD"),
         (CODEC_ID_WMA, "WMA"),
         (CODEC_ID_SPEEX, "Speex"),
-        (CODEC_ID_MP1, "MPEG layer 1"),
-        (CODEC_ID_MP2, "MPEG layer 2"),
         (CODEC_ID_ADPCM_MS, "ADPCM"),
         (CODEC_ID_ADPCM_IMA_WAV, "ADPCM"),
     ];
@@ -249,14 +266,16 @@ fn refusal(codec: AudioCodecId, error: &Error) -> AudioError {
         return AudioError::Unsupported(sentence.to_owned());
     }
     match (names.iter().find(|(id, _)| *id == codec), error) {
-        (Some((_, name)), _) => {
-            AudioError::Unsupported(format!("the audio is {name}, which cannot be decoded"))
-        }
+        (Some((_, name)), _) => cannot_be_decoded(name),
         (None, Error::Unsupported(_)) => {
             AudioError::Unsupported("the audio track's codec cannot be decoded".to_owned())
         }
         (None, _) => AudioError::Damaged("the audio track's header is malformed".to_owned()),
     }
+}
+
+fn cannot_be_decoded(name: &str) -> AudioError {
+    AudioError::Unsupported(format!("the audio is {name}, which cannot be decoded"))
 }
 
 /// `ticks` of `base` as a time; nothing where the container has no clock.
