@@ -63,7 +63,7 @@ soak:
 
 # Stable Rust knows what cargo-fuzz needs and only does not say so.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= wav flac mp3 ogg opus aac mp4 mkv form options subtitles
+FUZZ_TARGETS ?= wav flac mp3 ogg opus aac mp4 mkv aiff caf form options subtitles
 FUZZ := RUSTC_BOOTSTRAP=1 $(CARGO) fuzz
 
 fuzz:

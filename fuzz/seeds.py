@@ -15,17 +15,22 @@ FIXTURES = HOUSE / "tests/fixtures/audio"
 # Target -> file -> what ffmpeg is told behind the input; a tenth to a third of a second each.
 AUDIO = {
     "wav": {f"{codec}.wav": f"-t 0.03 -c:a pcm_{codec}" for codec in ("u8", "s16le", "s24le", "s32le", "f32le", "f64le", "alaw", "mulaw")}
-    | {"surround.wav": "-t 0.02 -ac 6 -c:a pcm_s16le", "pipe.wav": "-t 0.03 -f wav", "tagged.wav": "-t 0.03 -metadata title=x -write_id3v2 1"},
+    | {"surround.wav": "-t 0.02 -ac 6 -c:a pcm_s16le", "ms.wav": "-t 0.2 -c:a adpcm_ms", "ima.wav": "-t 0.2 -ac 2 -c:a adpcm_ima_wav", "pipe.wav": "-t 0.03 -f wav", "tagged.wav": "-t 0.03 -metadata title=x -write_id3v2 1"},
     "flac": {"16.flac": "-t 0.3 -c:a flac", "24.flac": "-t 0.1 -sample_fmt s32 -c:a flac", "stereo.flac": "-t 0.1 -ac 2 -ar 44100 -compression_level 12 -c:a flac"},
     "mp3": {"cbr.mp3": "-t 0.3 -b:a 32k", "vbr.mp3": "-t 0.3 -q:a 9", "stereo.mp3": "-t 0.2 -ac 2 -ar 44100 -joint_stereo 1 -b:a 64k",
-            "bare.mp3": "-t 0.2 -write_xing 0 -id3v2_version 0 -b:a 24k", "low.mp3": "-t 0.3 -ar 11025 -b:a 16k"},
+            "bare.mp3": "-t 0.2 -write_xing 0 -id3v2_version 0 -b:a 24k", "low.mp3": "-t 0.3 -ar 11025 -b:a 16k", "layer-2.mp2": "-t 0.2 -c:a mp2 -b:a 32k"},
     "ogg": {"vorbis.ogg": "-t 0.2 -c:a libvorbis -q:a -1", "stereo.ogg": "-t 0.2 -ac 2 -ar 44100 -c:a libvorbis -q:a -1", "flac.ogg": "-t 0.2 -c:a flac"},
     "opus": {"silk.opus": "-t 0.3 -b:a 10k -application voip", "celt.opus": "-t 0.2 -ar 48000 -b:a 32k -frame_duration 5 -application lowdelay",
              "hybrid.opus": "-t 0.2 -ar 48000 -b:a 24k -application voip", "stereo.opus": "-t 0.2 -ac 2 -b:a 32k", "surround.opus": "-t 0.1 -ac 6 -b:a 64k -mapping_family 1"},
     "aac": {"mono.aac": "-t 0.3 -b:a 24k -f adts", "stereo.aac": "-t 0.2 -ac 2 -ar 44100 -b:a 48k -f adts"},
     "mp4": {"last.m4a": "-t 0.2 -c:a aac -b:a 24k", "first.m4a": "-t 0.2 -c:a aac -b:a 24k -movflags +faststart", "opus.mp4": "-t 0.2 -c:a libopus -b:a 16k",
             "parts.mp4": "-t 0.4 -c:a aac -b:a 24k -movflags +frag_keyframe+empty_moov+default_base_moof -frag_duration 100000",
-            "mp3.mp4": "-t 0.2 -c:a libmp3lame -b:a 24k", "flac.mp4": "-t 0.1 -c:a flac -strict -2", "pcm.mov": "-t 0.05 -c:a pcm_s16le -f mov"},
+            "mp3.mp4": "-t 0.2 -c:a libmp3lame -b:a 24k", "flac.mp4": "-t 0.1 -c:a flac -strict -2", "pcm.mov": "-t 0.05 -c:a pcm_s16le -f mov",
+            "24.mov": "-t 0.03 -c:a pcm_s24be", "mulaw.mov": "-t 0.05 -c:a pcm_mulaw", "alac.mov": "-t 0.2 -c:a alac"},
+    "aiff": {"16.aiff": "-t 0.03 -c:a pcm_s16be", "24.aiff": "-t 0.03 -ac 2 -c:a pcm_s24be", "float.aifc": "-t 0.03 -c:a pcm_f32be", "mulaw.aifc": "-t 0.03 -c:a pcm_mulaw",
+             "little.aifc": "-t 0.03 -c:a pcm_s16le", "tagged.aiff": "-t 0.03 -c:a pcm_s16be -metadata title=x -write_id3v2 1"},
+    "caf": {"16.caf": "-t 0.03 -c:a pcm_s16be", "float.caf": "-t 0.03 -ac 2 -c:a pcm_f32le", "alac.caf": "-t 0.2 -c:a alac", "adpcm.caf": "-t 0.2 -c:a adpcm_ima_qt",
+            "alaw.caf": "-t 0.03 -c:a pcm_alaw", "layer-3.caf": "-t 0.2 -c:a libmp3lame -b:a 24k"},
     "mkv": {"opus.webm": "-t 0.2 -c:a libopus -b:a 16k", "live.webm": "-t 0.2 -c:a libopus -b:a 16k -live 1", "vorbis.webm": "-t 0.1 -c:a libvorbis -q:a -1",
             "aac.mkv": "-t 0.2 -c:a aac -b:a 24k", "flac.mkv": "-t 0.1 -c:a flac", "mp3.mkv": "-t 0.2 -c:a libmp3lame -b:a 24k", "pcm.mkv": "-t 0.05 -c:a pcm_s16le"},
 }  # fmt: skip

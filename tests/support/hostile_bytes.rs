@@ -20,6 +20,8 @@ pub const TARGETS: &[Target] = &[
     ("aac", audio),
     ("mp4", audio),
     ("mkv", audio),
+    ("aiff", audio),
+    ("caf", audio),
     ("form", form),
     ("options", options),
     ("subtitles", subtitles),
