@@ -1,6 +1,7 @@
 //! Container and codec bytes in, 16 kHz mono out, under limits counted while decoding.
 
 mod aac;
+mod ahead;
 mod boxes;
 mod edits;
 mod entry;
@@ -18,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use symphonia::core::errors::Error;
-use symphonia::core::formats::FormatOptions;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_ADTS, FORMAT_ID_MKV, FORMAT_ID_WAVE};
+use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
@@ -136,18 +137,13 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     let clock = Clock::start(limits);
     let source = Source::new(bytes.clone(), clock.deadline);
     let extent = source.extent();
-    let stream = MediaSourceStream::new(Box::new(source), Default::default());
-    let probed = symphonia::default::get_probe().probe(
-        &Hint::new(),
-        stream,
-        FormatOptions::default(),
-        MetadataOptions::default(),
-    );
+    let probed = probe(source);
     clock.check()?;
     let mut reader = probed.map_err(unreadable)?;
     let mut track = Track::open(reader.as_ref(), &bytes, limits)?;
     let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent, track.told_delay());
     let format = reader.format_info().format;
+    ahead::check(&bytes, format, track.id, clock.deadline, heard)?;
 
     let mut reached = Duration::ZERO;
     let mut framed = 0;
@@ -194,6 +190,13 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     }
     let reached = if promise.by_clock { reached } else { heard.now() };
     Ok(Ending { reached, promise, fault })
+}
+
+/// The container's reader, by the bytes alone.
+fn probe(source: Source) -> Result<Box<dyn FormatReader>, Error> {
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
+    let (container, tags) = (FormatOptions::default(), MetadataOptions::default());
+    symphonia::default::get_probe().probe(&Hint::new(), stream, container, tags)
 }
 
 /// Whether nothing but a few bytes of padding and the like follows the last packet.

@@ -28,7 +28,7 @@ pub use self::room::Room;
 use self::room::Rooms;
 pub use self::worker::run as decode_worker;
 use super::decode::{Apart, Limits, decode_channels};
-use super::{AudioError, duration_of};
+use super::{AudioError, duration_of, kind};
 use crate::telemetry::metrics;
 use crate::transcript::Channels;
 
@@ -87,13 +87,18 @@ impl Decoder {
         channels: Channels,
         core: C,
     ) -> Result<Pending, DecodeError> {
+        let format = kind(&upload);
         let decoded = match &self.keeper {
             Some(keeper) => self.elsewhere(keeper, upload, channels, core).await,
             None => self.here(upload, channels, core).await,
         };
-        decoded.inspect_err(|error| {
-            metrics::DECODE_FAILURES.add(1, &[("reason", error.reason())]);
-        })
+        match decoded {
+            Ok((bytes, held)) => Ok(Pending { bytes, format, rooms: self.rooms.clone(), held }),
+            Err(error) => {
+                count_failure(format, error.reason());
+                Err(error)
+            }
+        }
     }
 
     /// Decodes a moment of silence, so that what keeps processes from decoding is told before the first caller comes.
@@ -106,7 +111,7 @@ impl Decoder {
         upload: Bytes,
         channels: Channels,
         core: C,
-    ) -> Result<Pending, DecodeError> {
+    ) -> Result<(usize, Held), DecodeError> {
         let limits = self.limits.clone();
         let work = tokio::task::spawn_blocking(move || {
             // Held by the work, not by the caller: work of a caller that left still takes its core to the end.
@@ -115,7 +120,7 @@ impl Decoder {
         });
         let apart = work.await.map_err(DecodeError::internal)??;
         let bytes = apart.channels.iter().map(|pcm| size_of_val(pcm.samples())).sum();
-        Ok(Pending { bytes, rooms: self.rooms.clone(), held: Held::Here(apart) })
+        Ok((bytes, Held::Here(apart)))
     }
 
     async fn elsewhere<C>(
@@ -124,7 +129,7 @@ impl Decoder {
         upload: Bytes,
         channels: Channels,
         core: C,
-    ) -> Result<Pending, DecodeError> {
+    ) -> Result<(usize, Held), DecodeError> {
         // Not worth a process, and no process could tell it from a server that died.
         if upload.is_empty() {
             return Err(AudioError::Empty.into());
@@ -135,7 +140,7 @@ impl Decoder {
         let told = child.decode(job, upload).await;
         drop(core);
         let told = told.map_err(|failure| self.gave_up(failure, size))?;
-        Ok(Pending { bytes: told.bytes(), rooms: self.rooms.clone(), held: Held::Elsewhere(told) })
+        Ok((told.bytes(), Held::Elsewhere(told)))
     }
 
     fn gave_up(&self, failure: Failure, size: usize) -> DecodeError {
@@ -165,6 +170,8 @@ impl From<Limits> for Decoder {
 #[derive(Debug)]
 pub struct Pending {
     bytes: usize,
+    /// What the upload takes itself for.
+    format: &'static str,
     rooms: Rooms,
     held: Held,
 }
@@ -188,12 +195,16 @@ impl Pending {
             Held::Here(apart) => Ok(apart),
             Held::Elsewhere(told) => told.samples().await.map_err(|failure| {
                 let reason = failure.reason();
-                metrics::DECODE_FAILURES.add(1, &[("reason", reason)]);
+                count_failure(self.format, reason);
                 tracing::warn!(reason, "a decoding process was lost while it gave its samples: {failure}");
                 DecodeError::GaveUp { error: AudioError::GaveUp(failure.to_string()), reason }
             }),
         }
     }
+}
+
+fn count_failure(format: &'static str, reason: &'static str) {
+    metrics::DECODE_FAILURES.add(1, &[("format", format), ("reason", reason)]);
 }
 
 /// Why there are no samples.

@@ -1,11 +1,10 @@
 //! Bare samples in (s16le, 16 kHz, mono), `Pcm` out, under the same limits as files.
 
-use super::{AudioError, Limits, Pcm, duration_of};
+use super::{AudioError, Limits, Pcm, duration_of, kind};
 
 /// A file of samples that somebody called raw is let to the decoder of files.
 pub fn is_file(bytes: &[u8]) -> bool {
-    let aiff = bytes.starts_with(b"FORM") && bytes.get(8..11) == Some(b"AIF");
-    bytes.starts_with(b"RIFF") || bytes.starts_with(b"caff") || aiff
+    matches!(kind(bytes), "wav" | "aiff" | "caf")
 }
 
 /// Half a sample at the end is none.

@@ -49,7 +49,7 @@ declare! {
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
         REALTIME_TURNS = "verbatim_realtime_turns_total", "Turns of realtime sessions by how they ended.";
         CANCELLED = "verbatim_windows_cancelled_total", "Windows whose caller left before the end.";
-        DECODE_FAILURES = "verbatim_decode_failures_total", "Uploads that gave no audio, by reason.";
+        DECODE_FAILURES = "verbatim_decode_failures_total", "Uploads that gave no audio, by what they take themselves for and by reason.";
         OUT_OF_MEMORY = "verbatim_out_of_memory_total", "Batches for which the device had no room.";
         WINDOWS = "verbatim_windows_total", "Windows the device has answered.";
         STEPS = "verbatim_steps_total", "Decoder steps the device has run.";

@@ -106,8 +106,9 @@ async fn refusals_and_uploads_that_are_no_audio_are_counted_by_reason() {
     let wrong = server.post("/transcribe").header("content-type", "audio/wav").body("no audio");
     assert_eq!(wrong.send().await.unwrap().status(), 415);
     let (_, seen) = scrape(&server).await;
-    let undecodable =
-        |scrape: &Scrape| value(scrape, "verbatim_decode_failures_total", &[("reason", "unknown_format")]);
+    let undecodable = |scrape: &Scrape| {
+        value(scrape, "verbatim_decode_failures_total", &[("format", "other"), ("reason", "unknown_format")])
+    };
     assert!(undecodable(&seen) >= Some(1.0));
 
     let full = start_with(Behaviour { gate: Gate::shut(), ..Behaviour::default() }, |settings| {

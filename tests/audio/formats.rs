@@ -190,12 +190,12 @@ fn a_container_that_says_nothing_of_its_rate_is_not_believed_about_opus() {
 }
 
 #[test]
-fn all_rates_from_1_khz_to_768_khz_are_read_and_others_refused() {
-    for rate in [1_000, 7_350, 11_025, 22_050, 96_000, 192_000, 352_800, 768_000] {
+fn all_rates_from_1_khz_to_384_khz_are_read_and_others_refused() {
+    for rate in [1_000, 7_350, 11_025, 22_050, 96_000, 192_000, 352_800, 384_000] {
         let decoded = read(wav(rate, 1, &vec![100; rate as usize / 2])).unwrap();
         assert_eq!(decoded.pcm.samples().len(), 8000, "{rate} Hz");
     }
-    for rate in [0, 1, 999, 768_001, u32::MAX] {
+    for rate in [0, 1, 999, 384_001, u32::MAX] {
         let error = read(wav(rate, 1, &[100; 1000])).unwrap_err().to_string();
         assert!(error.contains("rate"), "{rate} Hz: {error}");
     }

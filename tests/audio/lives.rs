@@ -134,8 +134,9 @@ fn a_server_outlives_its_processes_and_none_of_them_outlives_it() {
     let text = server.ask(&fixture("reference.wav"));
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     let metrics = server.get("/metrics");
-    for line in [r#"{reason="aborted"} 2"#, r#"{reason="crashed"} 1"#, r#"{reason="killed"} 1"#] {
-        assert!(metrics.contains(&format!("verbatim_decode_failures_total{line}")), "{line}: {metrics}");
+    for line in ["aborted\"} 2", "crashed\"} 1", "killed\"} 1"] {
+        let line = format!("verbatim_decode_failures_total{{format=\"other\",reason=\"{line}");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
     }
 
     // A client that leaves takes its process with it.

@@ -12,8 +12,9 @@ use crate::transcript::Channels;
 
 /// No container of ours may carry more channels, whatever the settings say.
 const MOST_CHANNELS: usize = 32;
-/// Rates outside are forged: the highest in use is 768 kHz, and a low one makes long silence of few bytes.
-const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// Rates outside are forged: the highest that converters have is 384 kHz (768 kHz is computed), more costs minutes a
+/// mebibyte, and a low one makes long silence of few bytes.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
 /// What has been heard so far.
 pub(super) struct Heard<'a> {
@@ -175,11 +176,34 @@ impl<'a> Heard<'a> {
     }
 
     fn check_size(&self) -> Result<(), AudioError> {
-        if self.now() > self.limits.max_duration {
-            let what = format!("the audio is longer than {} seconds", self.limits.max_duration.as_secs_f64());
-            return Err(AudioError::TooLarge { what, setting: "audio.max_duration_seconds" });
-        }
+        self.check_duration(self.now())?;
         self.check_bytes(self.samples.len(), self.len())
+    }
+
+    /// Refuses what will be so long.
+    ///
+    /// # Errors
+    /// `TooLarge`, as `take` would say when it is there.
+    pub(super) fn foresee(&self, length: Duration) -> Result<(), AudioError> {
+        self.check_duration(length)?;
+        self.check_bytes(self.samples.len(), samples_in(length))
+    }
+
+    /// Makes room at once for what will come, instead of by doubling. Nothing is touched before it is there.
+    pub(super) fn make_room(&mut self, length: Duration) {
+        if let [samples] = &mut self.samples[..] {
+            // Without it lists grow as they do.
+            let _ = samples.try_reserve_exact(samples_in(length));
+        }
+    }
+
+    fn check_duration(&self, length: Duration) -> Result<(), AudioError> {
+        let most = self.limits.max_duration;
+        if length <= most {
+            return Ok(());
+        }
+        let what = format!("the audio is longer than {} seconds", most.as_secs_f64());
+        Err(AudioError::TooLarge { what, setting: "audio.max_duration_seconds" })
     }
 
     /// Refuses `stretches` of `len` samples each where they are too many.
