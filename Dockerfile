@@ -35,7 +35,7 @@ RUN cargo build --release --locked --bin verbatim
 
 FROM nvidia/cuda:${CUDA}-devel-ubuntu22.04 AS build-cuda
 ARG RUST
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl gcc g++ && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl gcc g++ make && rm -rf /var/lib/apt/lists/*
 RUN curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain ${RUST}
 ENV PATH=/root/.cargo/bin:$PATH
 COPY --from=chef-cpu /usr/local/cargo/bin/cargo-chef /usr/local/bin/

@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use verbatim::cli;
 
+/// glibc gives each thread a heap of its own, in which what many requests leave behind adds up, and maps the encoder's megabytes
+/// page by page. How this one is set: .cargo/config.toml.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let asked = cli::parse();
     match cli::run(asked) {

@@ -60,6 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("similar", &["live/difference.rs"]),
     ("subtle", &["http/digest.rs"]),
     ("symphonia", &["audio/decode"]),
+    ("tikv_jemallocator", &["main.rs"]),
     ("tokenizers", &["text/tokenizer.rs"]),
     ("toml", &["http/keys/"]),
     ("tower", &["http/"]),
