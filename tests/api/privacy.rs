@@ -1,7 +1,7 @@
 //! What is written down of a request: its key's label in general, an audit line and nothing else for a private key.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use reqwest::multipart::Form;
 use verbatim::http::Digest;
@@ -26,6 +26,12 @@ impl Write for Log {
 
 impl Log {
     fn start(&self) -> tracing::subscriber::DefaultGuard {
+        // While there is but one subscriber, tracing asks the thread that first comes by a line whether anybody wants it, and
+        // keeps the answer for all threads: other tests' have none.
+        static FOR_ALL: Once = Once::new();
+        FOR_ALL.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        });
         let log = self.clone();
         let to_log = tracing_subscriber::fmt().with_writer(move || log.clone()).with_ansi(false);
         tracing::subscriber::set_default(to_log.with_max_level(tracing::Level::TRACE).finish())
