@@ -95,7 +95,8 @@ class Soak:
             self.open.clear()
             while (await self.server.info())["requests_in_flight"]:
                 await asyncio.sleep(0.1)
-            await asyncio.sleep(0.5)
+            # What nobody uses goes back to the system after five seconds: .cargo/config.toml.
+            await asyncio.sleep(8)
             status = dict(line.split(":", 1) for line in Path(f"/proc/{self.server.process.pid}/status").read_text().splitlines())
             kib = lambda key: int(status[key].split()[0])  # noqa: E731
             self.seen.append({"seconds": time.monotonic() - begun, "rss_kib": kib("VmRSS"), "anonymous_kib": kib("RssAnon"), "threads": int(status["Threads"]), "descriptors": self.server.descriptors()})
