@@ -105,17 +105,13 @@ pub fn plain(says: &str) -> ResponseBuilder {
 }
 
 /// A transcript in the format that was asked for.
-pub fn transcript(streams: bool) -> ResponseBuilder {
+pub fn transcript() -> ResponseBuilder {
     let forms = any_of(&["Transcription", "TranscriptionVerbose", "TranscriptionDiarized"]);
     let response = told(json("The transcript, in the `response_format` that was asked for.", forms));
-    let response = written(response);
-    if !streams {
-        return response;
-    }
     // What the parts of a stream are can only be said from OpenAPI 3.2 on.
     let says = "With `stream=true`: the `data` of each event is a `DeltaEvent` or a `DiarizedSegment`, that of the last a `DoneEvent` or an `Error`.";
     let events = ObjectBuilder::new().schema_type(Type::String).description(Some(says));
-    response.content("text/event-stream", Content::new(Some(events)))
+    written(response).content("text/event-stream", Content::new(Some(events)))
 }
 
 /// The transcript of a whole dictation.

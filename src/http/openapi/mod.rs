@@ -21,7 +21,7 @@ const ABOUT: &str = "Speech to text over HTTP: Whisper, batched across requests.
     nothing is named in the header `x-verbatim-ignored`. Every error has OpenAI's shape.";
 
 /// The document, the same for every server of this version.
-pub fn document() -> OpenApi {
+fn document() -> OpenApi {
     let components = answers::components(forms::components(ComponentsBuilder::new()))
         .security_scheme(
             "bearer",

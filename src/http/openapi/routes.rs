@@ -39,38 +39,16 @@ pub fn paths() -> Paths {
         let name = operation_id(path, &method);
         paths.add_path_operation(path, vec![method], operation.operation_id(Some(name)).build());
     };
-    add(
-        "/transcribe",
-        HttpMethod::Post,
-        heard("A transcript, as verbose_json unless told otherwise")
-            .parameter(idempotency())
-            .request_body(Some(upload("TranscriptionForm")))
-            .response("200", transcript(true)),
-    );
-    add(
-        "/v1/audio/transcriptions",
-        HttpMethod::Post,
-        heard("OpenAI's: a transcript, as json unless told otherwise")
-            .parameter(idempotency())
-            .request_body(Some(upload("TranscriptionForm")))
-            .response("200", transcript(true)),
-    );
-    add(
-        "/v1/audio/translations",
-        HttpMethod::Post,
-        heard("OpenAI's: a transcript in English, whatever is spoken")
-            .parameter(idempotency())
-            .request_body(Some(upload("TranscriptionForm")))
-            .response("200", transcript(true)),
-    );
-    add(
-        "/asr",
-        HttpMethod::Post,
-        heard("As Bazarr asks: a transcript, as text unless told otherwise")
-            .parameter(idempotency())
-            .request_body(Some(upload("TranscriptionForm")))
-            .response("200", transcript(true)),
-    );
+    for (path, summary) in [
+        ("/transcribe", "A transcript, as verbose_json unless told otherwise"),
+        ("/v1/audio/transcriptions", "OpenAI's: a transcript, as json unless told otherwise"),
+        ("/v1/audio/translations", "OpenAI's: a transcript in English, whatever is spoken"),
+        ("/asr", "As Bazarr asks: a transcript, as text unless told otherwise"),
+    ] {
+        let form = Some(upload("TranscriptionForm"));
+        let operation = heard(summary).parameter(idempotency()).request_body(form);
+        add(path, HttpMethod::Post, operation.response("200", transcript()));
+    }
     add(
         "/detect-language",
         HttpMethod::Post,
