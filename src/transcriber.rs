@@ -34,7 +34,7 @@ pub use self::telling::Hearer;
 use self::telling::Told;
 use crate::audio::{self, AudioError, DecodeError, Decoder, LogMel, MelFilters, Pcm, Room, Timeline, Window};
 use crate::decoding::{Request, Rules, Sequence};
-use crate::engine::{Class, Engine, EngineError, Fault, Load, Outcome, Ticket};
+use crate::engine::{Attendance, Class, Engine, EngineError, Fault, Load, Outcome, Ticket};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer};
 use crate::transcript::{Channels, Incomplete, LongForm, Options, Transcript};
@@ -178,30 +178,37 @@ impl Transcriber {
         let is_short = sound.is_short(interactive) && !terms.is_patient;
         let class = if is_short { Class::Interactive } else { Class::Batch };
         let (channels, how) = (options.channels, options.speech.clone());
+        let ticket = Ticket { request, class, key: terms.key, deadline: terms.deadline, ..Ticket::default() };
+        let attendance = self.engine.attend(ticket);
         let Samples { apart, room, time: decode_time } = self.samples(sound, channels, class).await?;
-        self.on_cpu(class, move || {
-            let started = Instant::now();
-            let take = |(index, pcm): (usize, Pcm)| {
-                let speech = how.detect.then(|| audio::speech(&pcm, &how));
-                let timeline = match &speech {
-                    Some(spans) => Timeline::of_speech(spans, pcm.samples().len(), &how),
-                    None => Timeline::whole(&pcm),
+        let mut opened = self
+            .on_cpu(class, move || {
+                let started = Instant::now();
+                let take = |(index, pcm): (usize, Pcm)| {
+                    let speech = how.detect.then(|| audio::speech(&pcm, &how));
+                    let timeline = match &speech {
+                        Some(spans) => Timeline::of_speech(spans, pcm.samples().len(), &how),
+                        None => Timeline::whole(&pcm),
+                    };
+                    let channel = (channels == Channels::Split).then_some(index);
+                    let ticket = Ticket { class: Class::Batch, ..ticket };
+                    let speech = speech.map(Arc::from);
+                    Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ..Take::default() }
                 };
-                let channel = (channels == Channels::Split).then_some(index);
-                let ticket =
-                    Ticket { request, key: terms.key, deadline: terms.deadline, ..Ticket::default() };
-                let speech = speech.map(Arc::from);
-                Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ..Take::default() }
-            };
-            let mut takes: Vec<Take> = apart.channels.into_iter().enumerate().map(take).collect();
-            let spoken: usize = takes.iter().map(|take| take.timeline.len()).sum();
-            if audio::duration_of(spoken) <= interactive {
-                takes.iter_mut().for_each(|take| take.ticket.class = Class::Interactive);
-            }
-            let vad_time = started.elapsed();
-            Opened { takes, incomplete: apart.incomplete, decode_time, vad_time, _room: room }
-        })
-        .await
+                let mut takes: Vec<Take> = apart.channels.into_iter().enumerate().map(take).collect();
+                let spoken: usize = takes.iter().map(|take| take.timeline.len()).sum();
+                if audio::duration_of(spoken) <= interactive {
+                    takes.iter_mut().for_each(|take| take.ticket.class = Class::Interactive);
+                }
+                let vad_time = started.elapsed();
+                let incomplete = apart.incomplete;
+                Opened { takes, incomplete, decode_time, vad_time, attendance, _room: room }
+            })
+            .await?;
+        if opened.class() != class {
+            opened.attendance = self.engine.attend(Ticket { class: opened.class(), ..ticket });
+        }
+        Ok(opened)
     }
 
     async fn listen(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
@@ -284,6 +291,8 @@ struct Opened {
     incomplete: Option<Incomplete>,
     decode_time: Duration,
     vad_time: Duration,
+    /// Its share of the device, from before it was decoded to the end.
+    attendance: Attendance,
     /// Given back with the samples.
     _room: Option<Room>,
 }

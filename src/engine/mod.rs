@@ -81,6 +81,13 @@ pub struct Place {
     permit: Permit,
 }
 
+/// A request that is here, of which windows are to come. Dropping it ends its claim to a share of the device.
+#[derive(Debug)]
+pub struct Attendance {
+    engine: Engine,
+    ticket: Ticket,
+}
+
 /// The device's thread itself. Its end is the end of the process.
 #[derive(Debug)]
 pub struct Worker {
@@ -113,12 +120,24 @@ impl Engine {
         (Engine { orders, interactive, batch, stats, lost }, worker)
     }
 
-    /// A place in the queue, before the window's log-mel is made.
-    pub async fn place(&self, ticket: Ticket) -> Result<Place, EngineError> {
-        let places = match ticket.class {
+    /// From now on the request has its share of the device, also while it is being decoded: what it misses is made up for.
+    pub fn attend(&self, ticket: Ticket) -> Attendance {
+        self.places(ticket.class).attend(ticket);
+        // An engine that has ended serves nobody: nothing is owed.
+        let _ = self.orders.send(Order::Attend(ticket));
+        Attendance { engine: self.clone(), ticket }
+    }
+
+    fn places(&self, class: Class) -> &Places {
+        match class {
             Class::Interactive => &self.interactive,
             Class::Batch => &self.batch,
-        };
+        }
+    }
+
+    /// A place in the queue, before the window's log-mel is made.
+    pub async fn place(&self, ticket: Ticket) -> Result<Place, EngineError> {
+        let places = self.places(ticket.class);
         let late = async {
             match ticket.deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -173,6 +192,13 @@ impl Place {
             answer = answer => answer.unwrap_or_else(|_| Err(EngineError::Lost("its thread ended".to_owned()))),
             () = engine.lost.cancelled() => Err(EngineError::Hung),
         }
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.engine.places(self.ticket.class).leave(self.ticket);
+        let _ = self.engine.orders.send(Order::Leave(self.ticket));
     }
 }
 

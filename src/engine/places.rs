@@ -34,32 +34,47 @@ impl Places {
 
     /// Dropping the future gives the turn up.
     pub async fn enter(&self, ticket: Ticket) -> Permit {
-        let turn = {
+        let (give, turn) = oneshot::channel();
+        {
             let mut inner = self.lock();
-            if inner.free > 0 {
-                inner.free -= 1;
-                return Permit { places: Some(self.clone()) };
-            }
-            let (give, turn) = oneshot::channel();
+            // Also where a place is free: who has had one is counted.
             inner.waiting.push(ticket, give);
-            turn
-        };
+            self.hand_out(&mut inner);
+        }
         turn.await.expect("whoever waits for a place keeps the places, and with them the sender")
+    }
+
+    /// As `Queue::attend`.
+    pub fn attend(&self, ticket: Ticket) {
+        self.lock().waiting.attend(ticket);
+    }
+
+    pub fn leave(&self, ticket: Ticket) {
+        self.lock().waiting.leave(ticket);
+    }
+
+    /// Free places to whoever is next.
+    fn hand_out(&self, inner: &mut Inner) {
+        if inner.free == 0 {
+            return;
+        }
+        // Whoever has left may have no turn: it would count as one of its key's.
+        inner.waiting.remove_if(|_, give| give.is_closed());
+        while inner.free > 0 {
+            let Some((_, give)) = inner.waiting.pop(|_| true) else { return };
+            match give.send(Permit { places: Some(self.clone()) }) {
+                Ok(()) => inner.free -= 1,
+                // It left in this very moment. Its permit must not come back here, where the lock is held.
+                Err(mut permit) => permit.places = None,
+            }
+        }
     }
 
     /// A place is free: the next one's, or nobody's.
     fn freed(&self) {
         let mut inner = self.lock();
-        // Whoever has left may have no turn: it would count as one of its key's.
-        inner.waiting.remove_if(|_, give| give.is_closed());
-        while let Some((_, give)) = inner.waiting.pop(|_| true) {
-            match give.send(Permit { places: Some(self.clone()) }) {
-                Ok(()) => return,
-                // It left in this very moment. Its permit must not come back here, where the lock is held.
-                Err(mut permit) => permit.places = None,
-            }
-        }
         inner.free += 1;
+        self.hand_out(&mut inner);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -20,6 +20,9 @@ use crate::telemetry::metrics;
 #[derive(Debug)]
 pub enum Order {
     Window(Job),
+    /// As `Queue::attend`.
+    Attend(Ticket),
+    Leave(Ticket),
     WarmUp(WarmUp, oneshot::Sender<Result<Warmed, EngineError>>),
 }
 
@@ -150,6 +153,8 @@ impl Device<'_> {
     fn follow(&mut self, order: Order) -> Result<(), ModelError> {
         match order {
             Order::Window(job) => self.queue.push(job.ticket, job),
+            Order::Attend(ticket) => self.queue.attend(ticket),
+            Order::Leave(ticket) => self.queue.leave(ticket),
             Order::WarmUp(with, reply) => {
                 let warmed = self.warm_up(&with);
                 let told = warmed.as_ref().map_err(|error| EngineError::Lost(error.to_string()));
