@@ -4,6 +4,8 @@ mod account;
 mod ahead;
 mod asked;
 mod canary;
+mod chapters;
+mod hearing;
 mod independent;
 mod language;
 mod omissions;
@@ -18,7 +20,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::try_join_all;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
@@ -27,17 +28,17 @@ use self::ahead::{Ahead, Share};
 use self::asked::Asked;
 pub use self::canary::Canary;
 use self::canary::Perch;
+use self::chapters::chapter_samples;
 use self::places::Places;
-use self::sound::Samples;
 pub use self::sound::Sound;
 pub use self::telling::Hearer;
 use self::telling::Told;
-use crate::audio::{self, AudioError, DecodeError, Decoder, LogMel, MelFilters, Pcm, Room, Timeline, Window};
+use crate::audio::{AudioError, DecodeError, Decoder, LogMel, MelFilters, Pcm, Timeline, Window};
 use crate::decoding::{Request, Rules, Sequence};
-use crate::engine::{Attendance, Class, Engine, EngineError, Fault, Load, Outcome, Ticket};
+use crate::engine::{Class, Engine, EngineError, Fault, Load, Outcome, Ticket};
 use crate::model::ModelInfo;
 use crate::text::{Token, Tokenizer};
-use crate::transcript::{Channels, Incomplete, LongForm, Options, Transcript};
+use crate::transcript::{LongForm, Options, Transcript};
 
 /// Uploads up to this size are decoded ahead of larger ones: half a minute as a WAV file of 16 kHz, five as an MP3.
 const SMALL: usize = 1 << 20;
@@ -51,13 +52,16 @@ pub struct Settings {
     /// Windows of one request that may be on their way to or in the engine at once. A long file leaves room for
     /// others by this.
     pub windows_in_flight: usize,
+    /// Longer recordings are read and heard in chapters of at most so many seconds, cut in pauses: two of them are in memory at a
+    /// time. 0: as a whole, as are those whose channels are apart, that are sequential, or that change their language.
+    pub chapter_seconds: u64,
     /// Recordings with no more speech than this, in seconds, are interactive: they go ahead of longer ones.
     pub interactive_seconds: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { cpu_tasks: 0, windows_in_flight: 16, interactive_seconds: 30 }
+        Settings { cpu_tasks: 0, windows_in_flight: 16, chapter_seconds: 600, interactive_seconds: 30 }
     }
 }
 
@@ -85,6 +89,8 @@ pub struct Transcriber {
     /// Work on the CPU.
     cpu: Places,
     windows_in_flight: usize,
+    /// Samples of a chapter; `None`: a recording is one.
+    chapter: Option<usize>,
     interactive: Duration,
     ahead: Arc<Ahead>,
     requests: AtomicU64,
@@ -115,6 +121,7 @@ impl Transcriber {
             decoding: Places::new(cpu_tasks, batch_tasks),
             cpu: Places::new(cpu_tasks, batch_tasks),
             windows_in_flight: settings.windows_in_flight.max(1),
+            chapter: chapter_samples(settings.chapter_seconds),
             interactive: Duration::from_secs(settings.interactive_seconds),
             ahead: Arc::default(),
             requests: AtomicU64::new(0),
@@ -153,15 +160,10 @@ impl Transcriber {
         let started = Instant::now();
         let asked = self.asked(options)?;
         let account = Arc::new(Account { rules: self.rules.clone(), model: self.model.clone(), asked });
-        let mut opened = self.open(sound, options, terms).instrument(info_span!("open")).await?;
-        self.ahead.enter(&mut opened.takes);
-        if let ([take], Some(hearer)) = (&mut opened.takes[..], hearer) {
-            take.told = Some(Told::new(hearer, account.clone()));
-        }
-        let heard = try_join_all(opened.takes.iter().map(|take| self.listen(take, &account.asked))).await?;
-
-        let class = opened.class();
-        let mut transcript = self.on_cpu(class, move || account.transcript(&opened, &heard)).await?;
+        let recording = self.open(sound, options, terms).instrument(info_span!("open")).await?;
+        let (recording, pieces) = self.hear(recording, &account, hearer).await?;
+        let class = recording.ticket.class;
+        let mut transcript = self.on_cpu(class, move || account.transcript(&recording, pieces)).await?;
         transcript.receipt.timing.total = started.elapsed();
         Ok(transcript)
     }
@@ -169,46 +171,6 @@ impl Transcriber {
     /// Whether the loaded model can do what is asked, before there is anything to hear.
     pub fn check(&self, options: &Options) -> Result<(), TranscribeError> {
         self.asked(options).map(drop)
-    }
-
-    /// The upload as audio, and where in it somebody speaks.
-    async fn open(&self, sound: Sound, options: &Options, terms: Terms) -> Result<Opened, TranscribeError> {
-        let request = self.next_request();
-        let interactive = if terms.is_patient { Duration::ZERO } else { self.interactive };
-        let is_short = sound.is_short(interactive) && !terms.is_patient;
-        let class = if is_short { Class::Interactive } else { Class::Batch };
-        let (channels, how) = (options.channels, options.speech.clone());
-        let ticket = Ticket { request, class, key: terms.key, deadline: terms.deadline, ..Ticket::default() };
-        let attendance = self.engine.attend(ticket);
-        let Samples { apart, room, time: decode_time } = self.samples(sound, channels, class).await?;
-        let mut opened = self
-            .on_cpu(class, move || {
-                let started = Instant::now();
-                let take = |(index, pcm): (usize, Pcm)| {
-                    let speech = how.detect.then(|| audio::speech(&pcm, &how));
-                    let timeline = match &speech {
-                        Some(spans) => Timeline::of_speech(spans, pcm.samples().len(), &how),
-                        None => Timeline::whole(&pcm),
-                    };
-                    let channel = (channels == Channels::Split).then_some(index);
-                    let ticket = Ticket { class: Class::Batch, ..ticket };
-                    let speech = speech.map(Arc::from);
-                    Take { channel, pcm: Arc::new(pcm), speech, timeline, ticket, ..Take::default() }
-                };
-                let mut takes: Vec<Take> = apart.channels.into_iter().enumerate().map(take).collect();
-                let spoken: usize = takes.iter().map(|take| take.timeline.len()).sum();
-                if audio::duration_of(spoken) <= interactive {
-                    takes.iter_mut().for_each(|take| take.ticket.class = Class::Interactive);
-                }
-                let vad_time = started.elapsed();
-                let incomplete = apart.incomplete;
-                Opened { takes, incomplete, decode_time, vad_time, attendance, _room: room }
-            })
-            .await?;
-        if opened.class() != class {
-            opened.attendance = self.engine.attend(Ticket { class: opened.class(), ..ticket });
-        }
-        Ok(opened)
     }
 
     async fn listen(&self, take: &Take, asked: &Asked) -> Result<Heard, TranscribeError> {
@@ -284,32 +246,15 @@ impl Transcriber {
     }
 }
 
-/// An upload once it is audio.
-#[derive(Debug)]
-struct Opened {
-    takes: Vec<Take>,
-    incomplete: Option<Incomplete>,
-    decode_time: Duration,
-    vad_time: Duration,
-    /// Its share of the device, from before it was decoded to the end.
-    attendance: Attendance,
-    /// Given back with the samples.
-    _room: Option<Room>,
-}
-
-impl Opened {
-    fn class(&self) -> Class {
-        self.takes.first().map_or(Class::Batch, |take| take.ticket.class)
-    }
-}
-
-/// One channel, or all of them mixed, and what of it is transcribed.
+/// A chapter's one channel, or all of them mixed, and what of it is transcribed.
 #[derive(Debug, Default)]
 struct Take {
     /// Where channels are transcribed apart.
     channel: Option<usize>,
+    /// Where in the recording it begins; all other times and places are its own.
+    start: Duration,
     pcm: Arc<Pcm>,
-    /// Where somebody speaks, in samples of the file; `None`: nobody looked.
+    /// Where somebody speaks, in samples; `None`: nobody looked.
     speech: Option<Arc<[Range<usize>]>>,
     timeline: Timeline,
     ticket: Ticket,
@@ -324,6 +269,7 @@ impl Take {
     fn view(&self) -> Take {
         Take {
             channel: self.channel,
+            start: self.start,
             pcm: self.pcm.clone(),
             speech: self.speech.clone(),
             timeline: self.timeline.clone(),

@@ -3,6 +3,7 @@
 mod aac;
 mod ahead;
 mod boxes;
+mod clock;
 mod edits;
 mod entry;
 mod foreign;
@@ -15,7 +16,7 @@ mod source;
 mod track;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use symphonia::core::errors::Error;
@@ -25,7 +26,10 @@ use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
+use self::clock::Clock;
+pub(super) use self::clock::took_too_long;
 use self::heard::Heard;
+pub use self::heard::Taker;
 use self::mend::Extent;
 use self::promise::Promise;
 use self::source::Source;
@@ -78,6 +82,29 @@ pub fn decode(bytes: Bytes, limits: &Limits) -> Result<Decoded, AudioError> {
 /// `Empty`, `UnknownFormat` and `Unsupported` for what is no audio of ours, `Damaged` where no packet could be decoded,
 /// `TooLarge` where a limit was passed. A file that is damaged further on is no error: it is `incomplete`.
 pub fn decode_channels(bytes: Bytes, limits: &Limits, channels: Channels) -> Result<Apart, AudioError> {
+    let mut heard = Heard::new(limits, channels);
+    let incomplete = hear(bytes, limits, &mut heard)?;
+    Ok(Apart { channels: heard.into_pcm(), incomplete })
+}
+
+/// `decode` for whoever takes the samples as they come. Memory holds the upload and what `taker` takes at once.
+///
+/// # Errors
+/// As `decode_channels`, maybe after samples were given; `GaveUp` where the taker wants no more.
+pub fn decode_in_parts<'a>(
+    bytes: Bytes,
+    limits: &'a Limits,
+    taker: Taker<'a>,
+) -> Result<Option<Incomplete>, AudioError> {
+    let mut heard = Heard::new(limits, Channels::Mix);
+    heard.give_to(taker);
+    let incomplete = hear(bytes, limits, &mut heard)?;
+    heard.hand_on_all()?;
+    Ok(incomplete)
+}
+
+/// Reads all of an upload; what is missing of it out.
+fn hear(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Option<Incomplete>, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Empty);
     }
@@ -90,18 +117,21 @@ pub fn decode_channels(bytes: Bytes, limits: &Limits, channels: Channels) -> Res
         return Err(refused(name));
     }
     let guess = foreign::guess(&bytes);
-    hear(bytes, limits, channels).map_err(|error| match (&error, guess) {
+    hear_known(bytes, limits, heard).map_err(|error| match (&error, guess) {
         (AudioError::TooLarge { .. }, _) | (_, None) => error,
         (_, Some(name)) => refused(name),
     })
 }
 
-/// `decode_channels`, without names for what is foreign.
-fn hear(bytes: Bytes, limits: &Limits, channels: Channels) -> Result<Apart, AudioError> {
-    let mut heard = Heard::new(limits, channels);
+/// `hear`, without names for what is foreign.
+fn hear_known(
+    bytes: Bytes,
+    limits: &Limits,
+    heard: &mut Heard<'_>,
+) -> Result<Option<Incomplete>, AudioError> {
     // symphonia has panicked on forged files before (CHANGELOG of 0.6.0 and 0.6.1). `heard` only ever grows by whole
     // packets, so what it holds after a panic is sound.
-    let ending = catch_unwind(AssertUnwindSafe(|| read(bytes, limits, &mut heard))).unwrap_or_else(|_| {
+    let ending = catch_unwind(AssertUnwindSafe(|| read(bytes, limits, heard))).unwrap_or_else(|_| {
         heard.flush(0)?;
         Ok(Ending {
             reached: heard.now(),
@@ -119,8 +149,7 @@ fn hear(bytes: Bytes, limits: &Limits, channels: Channels) -> Result<Apart, Audi
             (None, lost) => AudioError::Damaged(format!("none of its {lost} packets is valid")),
         });
     }
-    let incomplete = shortfall(&heard, &ending);
-    Ok(Apart { channels: heard.into_pcm(), incomplete })
+    Ok(shortfall(heard, &ending))
 }
 
 /// How reading came to its end.
@@ -134,8 +163,8 @@ struct Ending {
 
 /// Reads packet by packet to the end, or to where it goes no further.
 fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, AudioError> {
-    let clock = Clock::start(limits);
-    let source = Source::new(bytes.clone(), clock.deadline);
+    let clock = Clock::start(limits.max_decode_time);
+    let source = Source::new(bytes.clone(), clock.clone());
     let extent = source.extent();
     let probed = probe(source);
     clock.check()?;
@@ -143,7 +172,8 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
     let mut track = Track::open(reader.as_ref(), &bytes, limits)?;
     let promise = Promise::of(reader.as_ref(), track.id, &bytes, extent, track.told_delay());
     let format = reader.format_info().format;
-    ahead::check(&bytes, format, track.id, clock.deadline, heard)?;
+    heard.expect(promise.length);
+    ahead::check(&bytes, format, track.id, &clock, heard)?;
 
     let mut reached = Duration::ZERO;
     let mut framed = 0;
@@ -162,6 +192,7 @@ fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, 
                     reached = reached.max(track.start_of(&packet) + (heard.now() - before));
                 }
                 last = packet.data;
+                clock.pause(|| heard.hand_on())?;
             }
             Ok(None) => break None,
             // A chained Ogg file: another stream begins, maybe of another rate.
@@ -232,31 +263,6 @@ fn shortfall(heard: &Heard<'_>, ending: &Ending) -> Option<Incomplete> {
         _ => return None,
     };
     Some(Incomplete { at, expected, reason })
-}
-
-/// The deadline of one upload, and the limit that it comes from.
-struct Clock {
-    deadline: Option<Instant>,
-    limit: Duration,
-}
-
-impl Clock {
-    fn start(limits: &Limits) -> Self {
-        let limit = limits.max_decode_time;
-        Clock { deadline: Instant::now().checked_add(limit), limit }
-    }
-
-    fn check(&self) -> Result<(), AudioError> {
-        if self.deadline.is_none_or(|deadline| Instant::now() < deadline) {
-            return Ok(());
-        }
-        Err(took_too_long(self.limit))
-    }
-}
-
-pub(super) fn took_too_long(limit: Duration) -> AudioError {
-    let what = format!("the audio takes longer than {} seconds to decode", limit.as_secs_f64());
-    AudioError::TooLarge { what, setting: "audio.max_decode_seconds" }
 }
 
 /// Why a container could not even be opened.

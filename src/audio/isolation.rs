@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! server --job, upload--> `verbatim decode-worker` --answer--> Pending --room--> samples --> Apart
+//!                                                  --answer--> Parts --> Part, Part, ...
 //! ```
 //!
 //! A process decodes one upload and ends. `keeper` holds a few that have started and wait, `child` speaks with one,
@@ -12,6 +13,7 @@ mod child;
 mod confine;
 mod frame;
 mod keeper;
+mod parts;
 #[cfg(any(feature = "faults", debug_assertions))]
 mod rehearsal;
 mod room;
@@ -24,6 +26,7 @@ use bytes::Bytes;
 use self::child::{Failure, Told};
 use self::frame::Job;
 use self::keeper::Keeper;
+pub use self::parts::{Part, Parts};
 pub use self::room::Room;
 use self::room::Rooms;
 pub use self::worker::run as decode_worker;
@@ -135,25 +138,31 @@ impl Decoder {
             return Err(AudioError::Empty.into());
         }
         let size = upload.len();
-        let job = Job { limits: self.limits.clone(), channels, upload: size };
+        let job = Job { limits: self.limits.clone(), channels, upload: size, part: None };
         let child = keeper.child().await.map_err(DecodeError::internal)?;
         let told = child.decode(job, upload).await;
         drop(core);
-        let told = told.map_err(|failure| self.gave_up(failure, size))?;
+        let told = told.map_err(|failure| gave_up(failure, &self.limits, size))?;
         Ok((told.bytes(), Held::Elsewhere(told)))
     }
 
-    fn gave_up(&self, failure: Failure, size: usize) -> DecodeError {
-        if let Failure::Refused(error) = failure {
-            return error.into();
-        }
-        let reason = failure.reason();
-        tracing::warn!(reason, upload_bytes = size, "a decoding process was lost: {failure}");
-        if let Failure::Internal(detail) = failure {
-            return DecodeError::Internal(detail);
-        }
-        DecodeError::GaveUp { error: failure.told(&self.limits), reason }
+    /// Waits until there is room for so many samples of a recording of which no more are held at once.
+    pub async fn room(&self, samples: usize) -> Room {
+        self.rooms.take(samples.saturating_mul(size_of::<f32>()), duration_of(samples)).await
     }
+}
+
+/// What the caller and the log are told of a process that failed at an upload of `size` bytes.
+fn gave_up(failure: Failure, limits: &Limits, size: usize) -> DecodeError {
+    if let Failure::Refused(error) = failure {
+        return error.into();
+    }
+    let reason = failure.reason();
+    tracing::warn!(reason, upload_bytes = size, "a decoding process was lost: {failure}");
+    if let Failure::Internal(detail) = failure {
+        return DecodeError::Internal(detail);
+    }
+    DecodeError::GaveUp { error: failure.told(limits), reason }
 }
 
 impl From<Limits> for Decoder {

@@ -7,7 +7,7 @@
 //! `decode` holds the story of one upload and `decode/` its parts: `source` and `mend` (bytes as the demuxers should see
 //! them), `track` (which track, which decoder, guarded), `boxes`, `entry` and `edits` (what symphonia passes over in an MP4),
 //! `opus` and `aac` (what it lacks), `ahead` (too long for any limit?), `foreign` (the names of what is not read), `mix` and `heard` (one
-//! channel, 16 kHz, counted), `promise` (the length that the container announced). `isolation` says where that happens.
+//! channel, 16 kHz, counted), `clock` (the time it may take), `promise` (the length that the container announced). `isolation` says where that happens.
 //! What comes live has no container and no end: `feed` makes samples of it, `live_speech` tells where somebody speaks.
 
 mod decode;
@@ -26,9 +26,9 @@ mod window;
 
 use std::time::Duration;
 
-pub use decode::{Apart, Decoded, Limits, decode, decode_channels};
+pub use decode::{Apart, Decoded, Limits, Taker, decode, decode_channels, decode_in_parts};
 pub use feed::{Encoding, Feed};
-pub use isolation::{DecodeError, Decoder, Isolation, Pending, Room, decode_worker};
+pub use isolation::{DecodeError, Decoder, Isolation, Part, Parts, Pending, Room, decode_worker};
 pub use kind::kind;
 pub use live_speech::LiveSpeech;
 pub use mel::MelFilters;

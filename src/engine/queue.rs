@@ -117,8 +117,10 @@ trait Line<T> {
     fn is_empty(&self) -> bool;
     fn take(&mut self) -> Option<(Ticket, T)>;
     fn remove_if(&mut self, gone: &impl Fn(&Ticket, &T) -> bool, removed: &mut Vec<(Ticket, T)>);
-    /// Lets go of members of whom there is nothing to remember; whether any is left.
-    fn forget(&mut self) -> bool;
+    /// Whether something waits, or somebody attends.
+    fn is_in_use(&self) -> bool;
+    /// Lets go of members of whom there is nothing to remember.
+    fn forget(&mut self);
 }
 
 impl<T> Line<T> for VecDeque<(Ticket, T)> {
@@ -136,9 +138,11 @@ impl<T> Line<T> for VecDeque<(Ticket, T)> {
         removed.extend::<VecDeque<_>>(out);
     }
 
-    fn forget(&mut self) -> bool {
+    fn is_in_use(&self) -> bool {
         !self.is_empty()
     }
+
+    fn forget(&mut self) {}
 }
 
 impl<K: Ord + Copy, T, L: Line<T>> Line<T> for Level<K, L> {
@@ -155,10 +159,16 @@ impl<K: Ord + Copy, T, L: Line<T>> Line<T> for Level<K, L> {
         self.forget();
     }
 
-    fn forget(&mut self) -> bool {
+    fn is_in_use(&self) -> bool {
+        self.members.values().any(|member| member.attending > 0 || member.line.is_in_use())
+    }
+
+    fn forget(&mut self) {
         let clock = self.clock;
-        self.members.retain(|_, member| member.line.forget() || member.attending > 0 || member.start > clock);
-        !self.members.is_empty()
+        self.members.retain(|_, member| {
+            member.line.forget();
+            member.attending > 0 || member.start > clock || member.line.is_in_use()
+        });
     }
 }
 

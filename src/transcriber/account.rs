@@ -14,7 +14,8 @@ use crate::transcript::{
 };
 
 use super::asked::Asked;
-use super::{Heard, Listened, Opened, Take};
+use super::chapters::Recording;
+use super::{Heard, Listened, Take};
 
 /// What all windows of a request are accounted by.
 #[derive(Debug)]
@@ -33,39 +34,82 @@ struct Part {
     span: Span,
 }
 
+/// One chapter's part of it.
+#[derive(Debug)]
+pub(super) struct Piece {
+    parts: Vec<Part>,
+    /// The chapter's language, and how sure its detection was; `None`: nobody spoke.
+    language: Option<(Language, Option<f32>)>,
+    languages: Vec<(Language, f32)>,
+    /// Without decoding and the detection of speech, which are the recording's.
+    timing: Timing,
+    batch_size: usize,
+}
+
 impl Account {
     /// CPU-bound where words are asked for: their alignments are followed on all cores.
-    pub fn transcript(&self, opened: &Opened, heard: &[Heard]) -> Transcript {
-        let (language, language_probability) = self.main(heard);
-        let languages = heard.iter().find(|one| !one.languages.is_empty());
-        let windows: Vec<(&Take, &Listened)> = opened
-            .takes
+    pub fn piece(&self, takes: &[Take], heard: &[Heard]) -> Piece {
+        let language = self.main(heard);
+        let main = language.map_or(language::ENGLISH, |(language, _)| language);
+        let windows: Vec<(&Take, &Listened)> = takes
             .iter()
             .zip(heard)
             .flat_map(|(take, heard)| heard.windows.iter().map(move |listened| (take, listened)))
             .collect();
         let parts: Vec<Part> =
-            windows.into_par_iter().map(|(take, listened)| self.part(take, listened, language)).collect();
+            windows.into_par_iter().map(|(take, listened)| self.part(take, listened, main)).collect();
+        let languages = heard.iter().find(|one| !one.languages.is_empty());
+        let windows = || heard.iter().flat_map(|one| &one.windows);
+        let sum = |part: fn(&Listened) -> Duration| windows().map(part).sum();
+        Piece {
+            parts,
+            language,
+            languages: languages.map_or_else(Vec::new, |one| self.named(&one.languages)),
+            timing: Timing {
+                mel: sum(|listened| listened.mel_time),
+                queue: sum(|listened| listened.outcome.queue),
+                encode: sum(|listened| listened.outcome.encode),
+                generate: sum(|listened| listened.outcome.generate),
+                align: sum(|listened| listened.outcome.align),
+                ..Timing::default()
+            },
+            batch_size: windows().map(|listened| listened.outcome.batch_size).max().unwrap_or(0),
+        }
+    }
+
+    /// All chapters of a recording, in their order.
+    pub fn transcript(&self, recording: &Recording, pieces: Vec<Piece>) -> Transcript {
+        // A detection tells more than what was taken over from the chapter before.
+        let found = pieces.iter().filter_map(|piece| piece.language);
+        let detected = found.clone().find(|(_, probability)| probability.is_some());
+        // Silence has no language.
+        let (language, language_probability) =
+            detected.or_else(|| found.clone().next()).unwrap_or((language::ENGLISH, None));
         let mut transcript = Transcript {
             task: self.asked.task,
             language,
             language_probability,
-            languages: languages.map_or_else(Vec::new, |one| self.named(&one.languages)),
-            duration: opened.takes.first().map_or(Duration::ZERO, |take| take.pcm.duration()),
+            languages: Vec::new(),
+            duration: recording.length,
             segments: Vec::new(),
             dropped: Vec::new(),
             fallbacks: Vec::new(),
             windows: Vec::new(),
             warnings: self.asked.warnings.clone(),
             words: self.asked.request.words,
-            incomplete: opened.incomplete.clone(),
-            receipt: self.receipt(opened, heard),
+            incomplete: recording.incomplete.clone(),
+            receipt: self.receipt(recording, &pieces),
         };
-        for part in parts {
-            transcript.segments.extend(part.segments);
-            transcript.dropped.extend(part.dropped);
-            transcript.fallbacks.extend(part.retried);
-            transcript.windows.push(part.span);
+        for piece in pieces {
+            if transcript.languages.is_empty() {
+                transcript.languages = piece.languages;
+            }
+            for part in piece.parts {
+                transcript.segments.extend(part.segments);
+                transcript.dropped.extend(part.dropped);
+                transcript.fallbacks.extend(part.retried);
+                transcript.windows.push(part.span);
+            }
         }
         merge(&mut transcript);
         transcript
@@ -78,6 +122,13 @@ impl Account {
     }
 
     fn part(&self, take: &Take, listened: &Listened, main: Language) -> Part {
+        let mut part = self.part_of_take(take, listened, main);
+        part.shift(take.start);
+        part
+    }
+
+    /// In the take's own time.
+    fn part_of_take(&self, take: &Take, listened: &Listened, main: Language) -> Part {
         let (hypothesis, window) = (&listened.outcome.hypothesis, &listened.window);
         let (span, channel) = (Span { start: window.start(), end: window.end() }, take.channel);
         let retried = (!hypothesis.given_up.is_empty()).then(|| Retried {
@@ -167,19 +218,18 @@ impl Account {
         checks.into_iter().filter_map(|(risk, holds)| holds.then_some(risk)).collect()
     }
 
-    /// The language of the answer, and how sure its detection was.
-    fn main(&self, heard: &[Heard]) -> (Language, Option<f32>) {
+    /// The language that was heard, and how sure its detection was.
+    fn main(&self, heard: &[Heard]) -> Option<(Language, Option<f32>)> {
         if let Some(language) = self.asked.language {
-            return (language, None);
+            return Some((language, None));
         }
         let named = |token: Token| self.rules.specials().language_of(token);
         let detected = heard.iter().find_map(|one| {
             let (token, probability) = one.languages.first()?;
             Some((named(*token)?, Some(*probability)))
         });
-        let known = || heard.iter().find_map(|one| Some((named(one.language?)?, None)));
-        // English-only models are never asked, and silence has no language.
-        detected.or_else(known).unwrap_or((language::ENGLISH, None))
+        // English-only models are never asked.
+        detected.or_else(|| heard.iter().find_map(|one| Some((named(one.language?)?, None))))
     }
 
     fn named(&self, languages: &[(Token, f32)]) -> Vec<(Language, f32)> {
@@ -188,30 +238,56 @@ impl Account {
         languages.iter().filter_map(known).collect()
     }
 
-    fn receipt(&self, opened: &Opened, heard: &[Heard]) -> Receipt {
-        let windows = || heard.iter().flat_map(|one| &one.windows);
-        let sum = |part: fn(&Listened) -> Duration| windows().map(part).sum();
+    fn receipt(&self, recording: &Recording, pieces: &[Piece]) -> Receipt {
+        let sum = |part: fn(&Timing) -> Duration| pieces.iter().map(|piece| part(&piece.timing)).sum();
         Receipt {
             model: self.model.name.clone(),
             device: self.model.device.clone(),
             dtype: self.model.dtype.clone(),
             timing: Timing {
-                decode: opened.decode_time,
-                vad: opened.vad_time,
-                mel: sum(|listened| listened.mel_time),
-                queue: sum(|listened| listened.outcome.queue),
-                encode: sum(|listened| listened.outcome.encode),
-                generate: sum(|listened| listened.outcome.generate),
-                align: sum(|listened| listened.outcome.align),
+                decode: recording.decode_time,
+                vad: recording.vad_time,
+                mel: sum(|timing| timing.mel),
+                queue: sum(|timing| timing.queue),
+                encode: sum(|timing| timing.encode),
+                generate: sum(|timing| timing.generate),
+                align: sum(|timing| timing.align),
                 total: Duration::ZERO,
             },
             prompt_tokens: self.asked.request.previous.len() + self.asked.request.keywords.len(),
-            batch_size_seen: windows().map(|listened| listened.outcome.batch_size).max().unwrap_or(0),
+            batch_size_seen: pieces.iter().map(|piece| piece.batch_size).max().unwrap_or(0),
         }
     }
 }
 
-/// A window's segments in the file's time, without words.
+impl Part {
+    /// From a chapter's time to the recording's.
+    fn shift(&mut self, by: Duration) {
+        let shift = |span: &mut Span| {
+            span.start += by;
+            span.end += by;
+        };
+        shift(&mut self.span);
+        if let Some(retried) = &mut self.retried {
+            shift(&mut retried.span);
+        }
+        for dropped in &mut self.dropped {
+            dropped.start += by;
+            dropped.end += by;
+        }
+        for segment in &mut self.segments {
+            segment.start += by;
+            segment.end += by;
+            segment.window_start += by;
+            for word in &mut segment.words {
+                word.start += by;
+                word.end += by;
+            }
+        }
+    }
+}
+
+/// A window's segments in its take's time, without words.
 pub(super) fn place(rules: &Rules, listened: &Listened) -> Vec<Segment> {
     let hypothesis = &listened.outcome.hypothesis;
     let language = hypothesis.language.and_then(|token| rules.specials().language_of(token));

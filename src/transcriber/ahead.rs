@@ -22,6 +22,13 @@ pub(super) struct Share {
     left: AtomicU64,
 }
 
+/// Audio of one recording that is not read yet, as far as its container tells.
+#[derive(Debug)]
+pub(super) struct Rest {
+    ahead: Arc<Ahead>,
+    millis: u64,
+}
+
 impl Ahead {
     pub fn audio(&self) -> Duration {
         Duration::from_millis(self.millis.load(Relaxed))
@@ -32,6 +39,11 @@ impl Ahead {
         Duration::from_millis(self.entered.load(Relaxed))
     }
 
+    /// Of a recording of which nothing is known yet.
+    pub fn rest(self: &Arc<Self>) -> Rest {
+        Rest { ahead: self.clone(), millis: 0 }
+    }
+
     /// Counts what is to be heard of the takes, until they are dropped.
     pub fn enter(self: &Arc<Self>, takes: &mut [Take]) {
         for take in takes {
@@ -40,6 +52,21 @@ impl Ahead {
             self.entered.fetch_add(audio, Relaxed);
             take.ahead = Some(Share { ahead: self.clone(), left: AtomicU64::new(audio) });
         }
+    }
+}
+
+impl Rest {
+    pub fn set(&mut self, audio: Duration) {
+        let millis = audio.as_millis() as u64;
+        self.ahead.millis.fetch_add(millis, Relaxed);
+        self.ahead.millis.fetch_sub(self.millis, Relaxed);
+        self.millis = millis;
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.set(Duration::ZERO);
     }
 }
 
@@ -73,6 +100,12 @@ mod tests {
         assert_eq!(ahead.audio(), Duration::from_secs(10));
         let given_up = Share { ahead: ahead.clone(), left: AtomicU64::new(4_000) };
         drop((share, given_up));
+        assert_eq!(ahead.audio(), Duration::from_secs(6));
+        let mut rest = ahead.rest();
+        rest.set(Duration::from_secs(100));
+        rest.set(Duration::from_secs(70));
+        assert_eq!(ahead.audio(), Duration::from_secs(76));
+        drop(rest);
         assert_eq!(ahead.audio(), Duration::from_secs(6));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::audio::{Timeline, Window, samples_in};
 use crate::decoding::{Request, Spoken, Verdict, closed};
-use crate::text::TIMESTAMP_STEP;
+use crate::text::{TIMESTAMP_STEP, Token};
 
 use super::asked::Asked;
 use super::language::{is_sure, runs, shares};
@@ -27,6 +27,25 @@ pub(super) const MOST_LESS_SURE: f32 = 0.4;
 /// A window is heard again so many times at most.
 const MOST_REMAINDERS: usize = 4;
 
+/// A take of which the language is known, if any of its windows tells.
+#[derive(Debug)]
+pub(super) struct Begun {
+    windows: Vec<Window>,
+    pub heard: Heard,
+    /// Windows that were heard for it.
+    count: usize,
+}
+
+impl Take {
+    /// What is asked of one of its windows.
+    fn request(&self, asked: &Asked, index: usize) -> Request {
+        match index == 0 && self.start.is_zero() {
+            true => asked.request.clone(),
+            false => asked.request.later(),
+        }
+    }
+}
+
 impl Transcriber {
     pub(super) async fn independently(
         &self,
@@ -37,15 +56,40 @@ impl Transcriber {
         if asked.is_open() && asked.detection.per_window {
             return self.by_language(take, asked, longest).await;
         }
+        let begun = self.begin_windows(take, asked, longest, None).await?;
+        self.go_on(take, asked, begun).await
+    }
+
+    /// A take's windows, and those heard in which its language was found; `known`: it was found before.
+    pub(super) async fn begin_windows(
+        &self,
+        take: &Take,
+        asked: &Asked,
+        longest: Duration,
+        known: Option<Token>,
+    ) -> Result<Begun, TranscribeError> {
         let windows = self.cut(take, take.timeline.clone(), longest).await?;
-        let mut heard = Heard { language: asked.known(), ..Heard::default() };
+        let mut heard = Heard { language: asked.known().or(known), ..Heard::default() };
+        let count = match known {
+            Some(_) => 0,
+            None => self.find_language(take, &windows, asked, &mut heard).await?,
+        };
+        Ok(Begun { windows, heard, count })
+    }
+
+    /// The rest of them.
+    pub(super) async fn go_on(
+        &self,
+        take: &Take,
+        asked: &Asked,
+        begun: Begun,
+    ) -> Result<Heard, TranscribeError> {
+        let Begun { windows, mut heard, count } = begun;
         let mut pace = Pace::default();
-        let begun = self.find_language(take, &windows, asked, &mut heard).await?;
         heard.windows = self.settle(take, heard.windows, asked, &mut pace).await?;
-        let rest = Request { language: asked.among(heard.language), ..asked.request.clone() };
-        let windows = windows.into_iter().enumerate().skip(begun).map(|(index, window)| {
-            let request = if index == 0 { rest.clone() } else { rest.later() };
-            (window, request)
+        let language = asked.among(heard.language);
+        let windows = windows.into_iter().enumerate().skip(count).map(|(index, window)| {
+            (window, Request { language: language.clone(), ..take.request(asked, index) })
         });
         let rest = self.all(take, windows.collect(), asked, pace).await?;
         heard.windows.extend(rest);
@@ -131,7 +175,7 @@ impl Transcriber {
             return Ok(0);
         }
         for (index, window) in windows.iter().enumerate() {
-            let request = if index == 0 { asked.request.clone() } else { asked.request.later() };
+            let request = take.request(asked, index);
             let first = self.window(take, window.clone(), request.clone()).await?;
             let hypothesis = &first.outcome.hypothesis;
             let silent = hypothesis.verdict == Verdict::NoSpeech || hypothesis.tokens.is_empty();

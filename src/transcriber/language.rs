@@ -30,8 +30,15 @@ impl Transcriber {
     ) -> Result<Vec<(Language, f32)>, TranscribeError> {
         let options = Options { language: None, channels: Channels::Mix, ..options.clone() };
         let asked = self.asked(&options)?;
-        let mut opened = self.open(sound, &options, terms).await?;
-        let Some(take) = opened.takes.first_mut() else { return Ok(Vec::new()) };
+        let mut recording = self.open(sound, &options, terms).await?;
+        let mut take = Take::default();
+        // The first chapter in which somebody speaks.
+        while let Some(chapter) = self.chapter(&mut recording).await? {
+            take = chapter.takes.into_iter().next().unwrap_or_default();
+            if !take.timeline.is_empty() {
+                break;
+            }
+        }
         if take.timeline.is_empty() {
             // Nobody was found to speak; who asks still wants to know what the model takes it for.
             take.timeline = Timeline::whole(&take.pcm);
@@ -40,7 +47,7 @@ impl Transcriber {
             // A few windows, however long the file is.
             take.ticket.class = Class::Interactive;
         }
-        let found = self.begin(take, &asked).await?.languages;
+        let found = self.begin(&take, &asked).await?.languages;
         let named = |(token, share): (Token, f32)| Some((self.rules.specials().language_of(token)?, share));
         let languages: Vec<_> = found.into_iter().filter_map(named).collect();
         Ok(if languages.is_empty() { vec![(ENGLISH, 1.0)] } else { languages })

@@ -1,12 +1,12 @@
 //! What a caller sends in, samples out: files decoded, bare samples read, each within its limits and its room.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::audio::{self, Apart, Decoded, Pcm, Room};
+use crate::audio::{self, Apart, Decoded, Part, Parts, Pcm, Room};
 use crate::engine::Class;
-use crate::transcript::Channels;
+use crate::transcript::{Channels, Incomplete};
 
 use super::{SMALL, TranscribeError, Transcriber};
 
@@ -37,59 +37,79 @@ impl Sound {
     }
 }
 
-/// A sound as samples.
+/// Where the samples of a recording come from.
 #[derive(Debug)]
-pub(super) struct Samples {
-    pub apart: Apart,
-    /// For what was decoded here.
-    pub room: Option<Room>,
-    pub time: Duration,
+pub(super) enum Source {
+    Parts(Box<Parts>),
+    /// All of it, and how much was read.
+    Held(Pcm, usize),
+    /// All of it, channel by channel, to be taken at once.
+    Apart(Vec<Pcm>),
+    /// All was read.
+    Ended,
+}
+
+impl Source {
+    /// Some more, `most` samples or a decoder's part; `None` at the end.
+    pub async fn next(&mut self, most: usize) -> Result<Option<Part>, TranscribeError> {
+        match self {
+            Source::Parts(parts) => Ok(parts.next().await?),
+            Source::Held(pcm, read) => {
+                let all = pcm.samples();
+                let some = &all[*read..all.len().min(read.saturating_add(most))];
+                let part = Part { pcm: Pcm::from_16k_mono(some.to_vec()), expected: Some(pcm.duration()) };
+                *read += some.len();
+                Ok((!part.pcm.samples().is_empty()).then_some(part))
+            }
+            Source::Apart(_) | Source::Ended => Ok(None),
+        }
+    }
+
+    /// Forgets where it came from; what was missing.
+    pub fn end(&mut self) -> Option<Incomplete> {
+        let incomplete = match self {
+            Source::Parts(parts) => parts.incomplete().cloned(),
+            _ => None,
+        };
+        *self = Source::Ended;
+        incomplete
+    }
 }
 
 impl Transcriber {
     /// An upload as audio, all channels mixed, and nothing more.
     pub async fn decode(&self, upload: Bytes) -> Result<Decoded, TranscribeError> {
         let class = if upload.len() <= SMALL { Class::Interactive } else { Class::Batch };
-        let Apart { mut channels, incomplete } = self.decoded(upload, Channels::Mix, class).await?.apart;
+        let (Apart { mut channels, incomplete }, _room) = self.decoded(upload, Channels::Mix, class).await?;
         Ok(Decoded { pcm: channels.swap_remove(0), incomplete })
     }
 
-    pub(super) async fn samples(
-        &self,
-        sound: Sound,
-        channels: Channels,
-        class: Class,
-    ) -> Result<Samples, TranscribeError> {
-        let started = Instant::now();
+    /// What need not be decoded from a container.
+    pub(super) async fn held(&self, sound: Sound, class: Class) -> Result<Source, TranscribeError> {
         let pcm = match sound {
-            Sound::Upload(upload) => return self.decoded(upload, channels, class).await,
+            Sound::Upload(upload) => return Ok(Source::Parts(Box::new(self.decoder.parts(upload).await?))),
             Sound::Raw(samples) => {
                 let limits = self.decoder.limits().clone();
                 self.on_cpu(class, move || audio::decode_raw(&samples, &limits)).await??
             }
             Sound::Pcm(pcm) => pcm,
         };
-        let apart = Apart { channels: vec![pcm], incomplete: None };
-        Ok(Samples { apart, room: None, time: started.elapsed() })
+        Ok(Source::Held(pcm, 0))
     }
 
     /// The upload decoded, once there is room for its samples.
-    async fn decoded(
+    pub(super) async fn decoded(
         &self,
         upload: Bytes,
         channels: Channels,
         class: Class,
-    ) -> Result<Samples, TranscribeError> {
+    ) -> Result<(Apart, Room), TranscribeError> {
         // First a place among those that decode, then a core or room. Who holds room asks for cores alone, and who holds
         // a core waits for nothing, so that nobody waits in a circle.
         let _place = self.decoding.take(class).await?;
         let core = self.cpu.take(class).await?;
-        let started = Instant::now();
         let pending = self.decoder.decode(upload, channels, core).await?;
-        let decoded = started.elapsed();
         let room = pending.room().await;
-        let started = Instant::now();
-        let apart = pending.samples().await?;
-        Ok(Samples { apart, room: Some(room), time: decoded + started.elapsed() })
+        Ok((pending.samples().await?, room))
     }
 }

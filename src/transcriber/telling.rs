@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::transcript::Segment;
 
@@ -24,9 +24,37 @@ pub(super) struct Told {
     account: Arc<Account>,
 }
 
-impl Told {
-    pub fn new(hearer: Hearer, account: Arc<Account>) -> Self {
-        Told { hearer, account }
+/// Somebody who reads along with all chapters.
+#[derive(Debug)]
+pub(super) struct Telling {
+    chapters: UnboundedSender<UnboundedReceiver<Vec<Segment>>>,
+    account: Arc<Account>,
+}
+
+/// Chapters are heard at the same time, and told one after the other: by the future, which ends with the last of them.
+pub(super) fn in_order(
+    hearer: Option<Hearer>,
+    account: Arc<Account>,
+) -> (Option<Telling>, impl Future<Output = ()>) {
+    let (chapters, mut told) = unbounded_channel::<UnboundedReceiver<Vec<Segment>>>();
+    let telling = hearer.is_some().then_some(Telling { chapters, account });
+    let tell = async move {
+        while let (Some(mut chapter), Some(hearer)) = (told.recv().await, &hearer) {
+            while let Some(segments) = chapter.recv().await {
+                // Whoever read along may have left; the request ends with its handler, not here.
+                let _ = hearer.send(segments);
+            }
+        }
+    };
+    (telling, tell)
+}
+
+impl Telling {
+    /// For the next chapter.
+    pub fn next(&self) -> Told {
+        let (hearer, told) = unbounded_channel();
+        let _ = self.chapters.send(told);
+        Told { hearer, account: self.account.clone() }
     }
 }
 

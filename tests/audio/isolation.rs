@@ -161,3 +161,90 @@ async fn recordings_wait_for_room_in_both_ways() {
         assert_eq!(second.samples().await.unwrap().channels[0].samples().len(), 60 * 16_000);
     }
 }
+
+/// A hundred seconds of a slow ramp, no two samples of which are alike for long.
+fn long() -> Bytes {
+    wav(8_000, 1, &(0..100 * 8_000).map(|at: i32| (at / 40) as i16).collect::<Vec<_>>()).into()
+}
+
+#[tokio::test]
+async fn parts_are_the_whole_and_wait_for_whoever_asks() {
+    // Much less than the pauses of whoever asks.
+    let limits = Limits { max_decode_time: Duration::from_secs(2), ..generous() };
+    let whole = decode_channels(long(), &limits, Channels::Mix).unwrap().channels.swap_remove(0);
+    let program = Path::new(env!("CARGO_BIN_EXE_verbatim"));
+    let threads = Decoder::in_threads(limits.clone(), ROOM);
+    for decoder in [threads, Decoder::in_processes(limits, ROOM, program).unwrap()] {
+        let mut parts = decoder.parts(long()).await.unwrap();
+        let mut samples = Vec::new();
+        let mut count = 0;
+        while let Some(part) = parts.next().await.unwrap() {
+            assert_eq!(part.expected, Some(Duration::from_secs(100)));
+            assert!(part.pcm.duration() <= Duration::from_secs(31));
+            samples.extend_from_slice(part.pcm.samples());
+            count += 1;
+            tokio::time::sleep(Duration::from_millis(800)).await;
+        }
+        assert!(samples == whole.samples() && (4..=5).contains(&count), "{count}");
+        assert_eq!(parts.incomplete(), None);
+        assert!(parts.next().await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn every_fixture_in_parts_is_what_it_is_as_a_whole() {
+    let limits = generous();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/audio");
+    for decoder in [Decoder::in_threads(limits.clone(), ROOM), processes(&limits)] {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let upload: Bytes = std::fs::read(&path).unwrap().into();
+            let in_parts = async {
+                let mut parts = decoder.parts(upload.clone()).await?;
+                let mut samples = Vec::new();
+                while let Some(part) = parts.next().await? {
+                    samples.extend_from_slice(part.pcm.samples());
+                }
+                Ok::<_, DecodeError>((samples, parts.incomplete().cloned()))
+            };
+            match (decode_channels(upload.clone(), &limits, Channels::Mix), in_parts.await) {
+                (Ok(whole), Ok((samples, incomplete))) => {
+                    assert!(samples == whole.channels[0].samples(), "{}", path.display());
+                    assert_eq!(incomplete, whole.incomplete, "{}", path.display());
+                }
+                (Err(whole), Err(DecodeError::Audio(error))) => assert_eq!(whole, error),
+                (whole, parts) => panic!("{}: {whole:?}, {parts:?}", path.display()),
+            }
+        }
+    }
+}
+
+/// The demuxers of a hundred recordings that nobody waits for any more hold neither processes nor threads.
+#[tokio::test]
+async fn whoever_leaves_in_the_middle_leaves_nothing_behind() {
+    let limits = generous();
+    let decoders = [Decoder::in_threads(limits.clone(), ROOM), processes(&limits)];
+    for decoder in &decoders {
+        for _ in 0..20 {
+            let mut parts = decoder.parts(long()).await.unwrap();
+            assert!(parts.next().await.unwrap().is_some());
+        }
+    }
+    let children = || {
+        let of = format!("/proc/self/task/{}/children", std::process::id());
+        std::fs::read_to_string(of).unwrap_or_default().split_whitespace().count()
+    };
+    // Those that wait for their first job stay.
+    for _ in 0..100 {
+        if children() <= 8 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(children() <= 8, "{}", children());
+    let begun = std::time::Instant::now();
+    drop(decoders);
+    // A thread that still waited to hand on its part would keep the runtime from ending.
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}

@@ -9,6 +9,10 @@ use verbatim::text::Tokenizer;
 use verbatim::transcriber::{Settings, Transcriber, Voice};
 
 pub fn transcriber() -> (Transcriber, Worker) {
+    transcriber_with(&Settings::default())
+}
+
+pub fn transcriber_with(settings: &Settings) -> (Transcriber, Worker) {
     let options = LoadOptions { name: "demo".to_owned(), device: DeviceRequest::Cpu, ..Default::default() };
     let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
     let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
@@ -21,5 +25,5 @@ pub fn transcriber() -> (Transcriber, Worker) {
         max_channels: 32,
         max_decode_time: std::time::Duration::from_secs(60),
     };
-    (Transcriber::new(engine, voice, limits, &Settings::default()), worker)
+    (Transcriber::new(engine, voice, limits, settings), worker)
 }

@@ -4,7 +4,7 @@
 //! allows; to count frames takes a moment.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use symphonia::core::formats::FormatId;
@@ -13,6 +13,7 @@ use symphonia::core::formats::well_known::{
     FORMAT_ID_OGG, FORMAT_ID_WAVE,
 };
 
+use super::clock::Clock;
 use super::heard::Heard;
 use super::source::Source;
 use super::track::ticks_to_time;
@@ -40,25 +41,20 @@ pub(super) fn check(
     bytes: &Bytes,
     format: FormatId,
     track: u32,
-    deadline: Option<Instant>,
+    clock: &Clock,
     heard: &mut Heard<'_>,
 ) -> Result<(), AudioError> {
     if !COUNTED.contains(&format) {
         return Ok(());
     }
-    let counted = catch_unwind(AssertUnwindSafe(|| count(bytes, track, deadline, heard)));
+    let counted = catch_unwind(AssertUnwindSafe(|| count(bytes, track, clock, heard)));
     // A panic is decoding's to tell of.
     heard.make_room(counted.unwrap_or(Ok(Duration::ZERO))?);
     Ok(())
 }
 
-fn count(
-    bytes: &Bytes,
-    id: u32,
-    deadline: Option<Instant>,
-    heard: &Heard<'_>,
-) -> Result<Duration, AudioError> {
-    let Ok(mut reader) = super::probe(Source::new(bytes.clone(), deadline)) else {
+fn count(bytes: &Bytes, id: u32, clock: &Clock, heard: &Heard<'_>) -> Result<Duration, AudioError> {
+    let Ok(mut reader) = super::probe(Source::new(bytes.clone(), clock.clone())) else {
         return Ok(Duration::ZERO);
     };
     let base = reader.tracks().iter().find(|track| track.id == id).and_then(|track| track.time_base);

@@ -22,6 +22,12 @@ pub(super) struct Heard<'a> {
     wanted: Channels,
     /// All of one length; at least one.
     samples: Vec<Vec<f32>>,
+    /// Who takes them meanwhile; `None`: they are kept.
+    taker: Option<Taker<'a>>,
+    /// Samples that were taken.
+    given: usize,
+    /// How much audio there will be, as far as it is known.
+    expected: Option<Duration>,
     stream: Option<Stream>,
     /// Packets that gave samples.
     pub(super) decoded: u64,
@@ -30,6 +36,14 @@ pub(super) struct Heard<'a> {
     pub(super) first_lost: Option<Duration>,
     interleaved: Vec<f32>,
     mono: Vec<f32>,
+}
+
+/// Takes one channel's samples as they are decoded.
+pub struct Taker<'a> {
+    /// Samples that are given at once, or a packet more; fewer at the end.
+    pub part: usize,
+    /// Gets a part, and how much audio there will be in all, where that is known; `false`: it wants no more.
+    pub take: &'a mut dyn FnMut(Pcm, Option<Duration>) -> bool,
 }
 
 /// A run of packets of one rate and channel layout.
@@ -56,6 +70,9 @@ impl<'a> Heard<'a> {
             limits,
             wanted,
             samples: vec![Vec::new()],
+            taker: None,
+            given: 0,
+            expected: None,
             stream: None,
             decoded: 0,
             lost: 0,
@@ -63,6 +80,40 @@ impl<'a> Heard<'a> {
             interleaved: Vec::new(),
             mono: Vec::new(),
         }
+    }
+
+    /// From now on the samples, of which there is one channel, are given away.
+    pub(super) fn give_to(&mut self, taker: Taker<'a>) {
+        self.taker = Some(taker);
+    }
+
+    /// Gives a part away, where there is enough for one.
+    ///
+    /// # Errors
+    /// `GaveUp` where nobody wants it.
+    pub(super) fn hand_on(&mut self) -> Result<(), AudioError> {
+        match self.taker.as_ref().is_some_and(|taker| self.held() >= taker.part) {
+            true => self.hand_on_all(),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives away what there is.
+    pub(super) fn hand_on_all(&mut self) -> Result<(), AudioError> {
+        let Some(taker) = &mut self.taker else { return Ok(()) };
+        for samples in &mut self.samples {
+            let part = std::mem::replace(samples, Vec::with_capacity(samples.len()));
+            self.given += part.len();
+            if !part.is_empty() && !(taker.take)(sound(part), self.expected) {
+                return Err(AudioError::GaveUp("nobody waits for it any more".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the container says of its length, for whoever waits for the rest.
+    pub(super) fn expect(&mut self, length: Option<Duration>) {
+        self.expected = length.map(|length| length.min(self.limits.max_duration));
     }
 
     /// How much time has been heard, with what the resampler still holds back.
@@ -119,7 +170,7 @@ impl<'a> Heard<'a> {
                 }
             }
             None => {
-                let len = self.len() + samples_in(length);
+                let len = self.held() + samples_in(length);
                 self.samples.iter_mut().for_each(|samples| samples.resize(len, 0.0));
             }
         }
@@ -155,8 +206,12 @@ impl<'a> Heard<'a> {
         Ok(Stream { rate, base, width: channels.count(), voices })
     }
 
-    /// Samples of each stretch.
+    /// Samples of each stretch, whoever has them.
     fn len(&self) -> usize {
+        self.given + self.held()
+    }
+
+    fn held(&self) -> usize {
         self.samples[0].len()
     }
 
@@ -165,14 +220,9 @@ impl<'a> Heard<'a> {
         self.len() == 0
     }
 
-    /// All of it, each sample in -1..=1 as 16-bit audio would have it: filters overshoot, and floats may hold more.
+    /// All of it.
     pub(super) fn into_pcm(self) -> Vec<Pcm> {
-        let pcm = |mut samples: Vec<f32>| {
-            samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
-            samples.shrink_to_fit();
-            Pcm::from_16k_mono(samples)
-        };
-        self.samples.into_iter().map(pcm).collect()
+        self.samples.into_iter().map(sound).collect()
     }
 
     fn check_size(&self) -> Result<(), AudioError> {
@@ -191,7 +241,10 @@ impl<'a> Heard<'a> {
 
     /// Makes room at once for what will come, instead of by doubling. Nothing is touched before it is there.
     pub(super) fn make_room(&mut self, length: Duration) {
-        if let [samples] = &mut self.samples[..] {
+        if !length.is_zero() {
+            self.expect(Some(length));
+        }
+        if let (None, [samples]) = (&self.taker, &mut self.samples[..]) {
             // Without it lists grow as they do.
             let _ = samples.try_reserve_exact(samples_in(length));
         }
@@ -215,6 +268,13 @@ impl<'a> Heard<'a> {
         }
         Ok(())
     }
+}
+
+/// Each sample in -1..=1 as 16-bit audio would have it: filters overshoot, and floats may hold more.
+fn sound(mut samples: Vec<f32>) -> Pcm {
+    samples.iter_mut().for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+    samples.shrink_to_fit();
+    Pcm::from_16k_mono(samples)
 }
 
 /// Refuses shapes that no recording has, or that the settings forbid.

@@ -1,31 +1,30 @@
 //! The upload's bytes in, a media source for the demuxers out: it stops at the deadline and mends sizes that mislead them.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::Instant;
 
 use bytes::Bytes;
 use symphonia::core::io::MediaSource;
 
+use super::clock::Clock;
 use super::mend::{self, Extent, Mend};
 
-/// Bytes in memory, read until `deadline`.
+/// Bytes in memory, read until the time is over.
 ///
-/// The deadline is looked at in `read`, below the demuxers, so that it also ends one that searches on and on without
+/// The clock is looked at in `read`, below the demuxers, so that it also ends one that searches on and on without
 /// yielding a packet.
 pub(super) struct Source {
     bytes: Bytes,
     position: u64,
-    deadline: Option<Instant>,
+    clock: Clock,
     mends: Vec<Mend>,
     extent: Extent,
 }
 
 impl Source {
-    /// `deadline`: `None` where the clock cannot hold it, which is as good as never.
-    pub(super) fn new(bytes: Bytes, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(bytes: Bytes, clock: Clock) -> Self {
         let bytes = mend::without_id3v1(bytes);
         let (mends, extent) = mend::sizes(&bytes);
-        Source { bytes, position: 0, deadline, mends, extent }
+        Source { bytes, position: 0, clock, mends, extent }
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -35,7 +34,7 @@ impl Source {
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self.clock.is_over() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let start = usize::try_from(self.position).unwrap_or(usize::MAX).min(self.bytes.len());
@@ -81,6 +80,8 @@ impl MediaSource for Source {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A WAV header whose two sizes, at 4 and 40, read as `ff ff ff ff`.
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_mend_is_seen_through_reads_of_any_size_and_place() {
-        let mut source = Source::new(unfinished(), None);
+        let mut source = Source::new(unfinished(), Clock::start(Duration::MAX));
         let mut one = [0; 1];
         for (at, want) in [(3, b'F'), (4, 0xff), (7, 0xff), (8, b'W'), (40, 0xff), (43, 0xff), (44, b's')] {
             source.seek(SeekFrom::Start(at)).unwrap();
@@ -108,10 +109,10 @@ mod tests {
 
     #[test]
     fn reading_past_the_end_gives_nothing_and_past_the_deadline_an_error() {
-        let mut source = Source::new(Bytes::from_static(b"abc"), None);
+        let mut source = Source::new(Bytes::from_static(b"abc"), Clock::start(Duration::MAX));
         source.seek(SeekFrom::Start(u64::MAX)).unwrap();
         assert_eq!(source.read(&mut [0; 4]).unwrap(), 0);
-        let mut late = Source::new(Bytes::from_static(b"abc"), Some(Instant::now()));
+        let mut late = Source::new(Bytes::from_static(b"abc"), Clock::start(Duration::ZERO));
         assert_eq!(late.read(&mut [0; 4]).unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

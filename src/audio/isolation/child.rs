@@ -43,31 +43,113 @@ impl Child {
 
     /// Until it knows how much audio the upload holds. The upload is let go of as soon as the process has it.
     pub async fn decode(self, job: Job, upload: Bytes) -> Result<Told, Failure> {
-        let Child { mut process, mut input, mut output } = self;
-        let within = job.limits.max_decode_time.saturating_add(GRACE);
         let most = job.limits.max_decoded_bytes;
-        let talk = spawn_blocking(move || {
-            // One that ended before it had read everything may have answered.
-            let _ = frame::write_head(&mut input, &job).and_then(|()| input.write_all(&upload));
-            drop((input, upload));
-            frame::read_head(&mut output).map(|answer| (answer, output))
-        });
-        let talked = tokio::time::timeout(within, talk).await.map_err(|_| Failure::Late)?;
-        match talked.map_err(|error| Failure::Internal(error.to_string()))? {
-            Ok((Answer::Refused(refusal), _)) => {
-                Err(refusal.into_error().map_or(Failure::Nonsense, Failure::Refused))
-            }
-            Ok((Answer::Decoded { channels, samples, incomplete }, output)) => {
+        let (answer, Talk { process, output, within }) = self.ask(job, upload).await?;
+        match answer {
+            Answer::Decoded { channels, samples, incomplete } => {
                 let told = Told { process, output, channels, samples, incomplete, within };
                 match channels > 0 && samples > 0 && told.bytes() <= most {
                     true => Ok(told),
                     false => Err(Failure::Nonsense),
                 }
             }
+            _ => Err(Failure::Nonsense),
+        }
+    }
+
+    /// Until the first part is there; `job` asks for parts.
+    pub async fn begin(self, job: Job, upload: Bytes) -> Result<Telling, Failure> {
+        let left = job.limits.max_decoded_bytes / size_of::<f32>();
+        let (answer, talk) = self.ask(job, upload).await?;
+        Ok(Telling { answer: Some(answer), talk: Some(talk), left })
+    }
+
+    /// The first answer, unless that is a refusal.
+    async fn ask(self, job: Job, upload: Bytes) -> Result<(Answer, Talk), Failure> {
+        let Child { process, mut input, output } = self;
+        let within = job.limits.max_decode_time.saturating_add(GRACE);
+        let talk = Talk { process, output, within };
+        let (talk, answer) = talk
+            .hear(move |output| {
+                // One that ended before it had read everything may have answered.
+                let _ = frame::write_head(&mut input, &job).and_then(|()| input.write_all(&upload));
+                drop((input, upload));
+                frame::read_head(output)
+            })
+            .await?;
+        Ok((answer_of(answer)?, talk))
+    }
+}
+
+/// # Errors
+/// `Refused` for a refusal.
+fn answer_of(answer: Answer) -> Result<Answer, Failure> {
+    match answer {
+        Answer::Refused(refusal) => Err(refusal.into_error().map_or(Failure::Nonsense, Failure::Refused)),
+        answer => Ok(answer),
+    }
+}
+
+/// A process that was asked.
+#[derive(Debug)]
+struct Talk {
+    process: process::Child,
+    output: File,
+    within: Duration,
+}
+
+impl Talk {
+    /// What is read from the process, within the time it has.
+    async fn hear<R: Send + 'static>(
+        self,
+        read: impl FnOnce(&mut File) -> io::Result<R> + Send + 'static,
+    ) -> Result<(Talk, R), Failure> {
+        let Talk { mut process, mut output, within } = self;
+        let read = spawn_blocking(move || read(&mut output).map(|heard| (heard, output)));
+        let read = tokio::time::timeout(within, read).await.map_err(|_| Failure::Late)?;
+        match read.map_err(|error| Failure::Internal(error.to_string()))? {
+            Ok((heard, output)) => Ok((Talk { process, output, within }, heard)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Failure::of(&mut process).await)
             }
             Err(_) => Err(Failure::Nonsense),
+        }
+    }
+}
+
+/// A process that tells its samples as they come, and waits while nobody asks.
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// Not looked at yet.
+    answer: Option<Answer>,
+    /// `None` after a failure.
+    talk: Option<Talk>,
+    /// Samples that may still come.
+    left: usize,
+}
+
+/// What it tells next.
+pub(super) enum Next {
+    Part(Pcm, Option<Duration>),
+    End(Option<Incomplete>),
+}
+
+impl Telling {
+    pub async fn next(&mut self) -> Result<Next, Failure> {
+        let talk = self.talk.take().ok_or(Failure::Nonsense)?;
+        let (talk, answer) = match self.answer.take() {
+            Some(answer) => (talk, answer),
+            None => talk.hear(frame::read_head).await?,
+        };
+        match answer_of(answer)? {
+            Answer::Part { samples, expected } if samples > 0 && samples <= self.left => {
+                let (talk, pcm) = talk.hear(move |output| frame::read_pcm(output, samples)).await?;
+                self.left -= samples;
+                self.talk = Some(talk);
+                Ok(Next::Part(pcm, expected))
+            }
+            Answer::End { incomplete } => Ok(Next::End(incomplete)),
+            _ => Err(Failure::Nonsense),
         }
     }
 }

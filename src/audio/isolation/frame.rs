@@ -3,6 +3,7 @@
 //! A head is its length in four bytes and JSON; the upload follows a job, the samples of each channel an answer.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub(super) struct Job {
     pub channels: Channels,
     /// Bytes that follow.
     pub upload: usize,
+    /// Samples of a part, where they are to be answered as they come; `None`: all at the end.
+    pub part: Option<usize>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -30,6 +33,15 @@ pub(super) enum Answer {
     Decoded {
         channels: usize,
         samples: usize,
+        incomplete: Option<Incomplete>,
+    },
+    /// So many numbers follow, and after them another answer.
+    Part {
+        samples: usize,
+        expected: Option<Duration>,
+    },
+    /// After all parts.
+    End {
         incomplete: Option<Incomplete>,
     },
     Refused(Refusal),
@@ -112,13 +124,20 @@ pub(super) fn write_answer(to: &mut impl Write, decoded: Result<Apart, AudioErro
     let samples = apart.channels.first().map_or(0, |pcm| pcm.samples().len());
     let (channels, incomplete) = (apart.channels.len(), apart.incomplete);
     write_head(to, &Answer::Decoded { channels, samples, incomplete })?;
+    apart.channels.iter().try_for_each(|pcm| write_pcm(to, pcm))
+}
+
+pub(super) fn write_part(to: &mut impl Write, pcm: &Pcm, expected: Option<Duration>) -> io::Result<()> {
+    write_head(to, &Answer::Part { samples: pcm.samples().len(), expected })?;
+    write_pcm(to, pcm)
+}
+
+fn write_pcm(to: &mut impl Write, pcm: &Pcm) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(CHUNK);
-    for pcm in apart.channels {
-        for some in pcm.samples().chunks(CHUNK / size_of::<f32>()) {
-            bytes.clear();
-            bytes.extend(some.iter().flat_map(|sample| sample.to_le_bytes()));
-            to.write_all(&bytes)?;
-        }
+    for some in pcm.samples().chunks(CHUNK / size_of::<f32>()) {
+        bytes.clear();
+        bytes.extend(some.iter().flat_map(|sample| sample.to_le_bytes()));
+        to.write_all(&bytes)?;
     }
     Ok(())
 }
@@ -138,7 +157,6 @@ pub(super) fn read_pcm(from: &mut impl Read, count: usize) -> io::Result<Pcm> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn through_a_pipe(decoded: Result<Apart, AudioError>) -> Result<Apart, AudioError> {
         let mut bytes = Vec::new();
@@ -151,6 +169,7 @@ mod tests {
                 assert!(rest.is_empty());
                 Ok(Apart { channels, incomplete })
             }
+            Answer::Part { .. } | Answer::End { .. } => panic!("nobody asked for parts"),
         }
     }
 

@@ -5,9 +5,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
-use super::frame::{self, Job};
-use crate::audio::decode::decode_channels;
+use bytes::Bytes;
+
+use super::frame::{self, Answer, Job};
+use crate::audio::Pcm;
+use crate::audio::decode::{Limits, Taker, decode_channels, decode_in_parts};
 
 /// `server`: the process that this one dies with.
 ///
@@ -28,5 +32,23 @@ pub fn run(server: u32) -> io::Result<()> {
     input.read_exact(&mut upload)?;
     #[cfg(any(feature = "faults", debug_assertions))]
     super::rehearsal::rehearse(&upload);
-    frame::write_answer(&mut output, decode_channels(upload.into(), &job.limits, job.channels))
+    match job.part {
+        Some(part) => answer_in_parts(&mut output, upload.into(), (&job.limits, part)),
+        None => frame::write_answer(&mut output, decode_channels(upload.into(), &job.limits, job.channels)),
+    }
+}
+
+/// A server that takes no more keeps the pipe full, and this process waiting; one that has left closes it.
+fn answer_in_parts(output: &mut File, upload: Bytes, (limits, part): (&Limits, usize)) -> io::Result<()> {
+    let mut broken = None;
+    let mut take = |pcm: Pcm, expected: Option<Duration>| {
+        broken = frame::write_part(output, &pcm, expected).err();
+        broken.is_none()
+    };
+    let decoded = decode_in_parts(upload, limits, Taker { part, take: &mut take });
+    match (broken, decoded) {
+        (Some(error), _) => Err(error),
+        (None, Ok(incomplete)) => frame::write_head(output, &Answer::End { incomplete }),
+        (None, Err(error)) => frame::write_head(output, &Answer::Refused(error.into())),
+    }
 }
