@@ -89,6 +89,27 @@ async def chunks(command, given):
     return figures
 
 
+async def shares(command, given):
+    """One key with four files and one with a single file, all alike: the second has half of the device until its file is done."""
+    busy, modest = (f"load-{name}-0123456789abcdef0123456789" for name in ("busy", "modest"))
+    long = speech(given.shares_seconds)
+    async with Server(command, **{"server.keys": f"busy:{busy},modest:{modest}", "server.max_requests": 32}) as server:
+        async def file(key):
+            (status, _, body), seconds = await timed(server.transcribe(long, {"authorization": f"Bearer {key}"}, language="en"))
+            assert status == 200, body
+            return seconds
+        await file(modest)
+        alone = await file(modest)
+        crowd = [asyncio.create_task(file(busy)) for _ in range(4)]
+        await asyncio.sleep(alone / 2)
+        beside = await file(modest)
+        await asyncio.gather(*crowd)
+        crowd = [task.result() for task in crowd]
+    # Half of the device takes twice as long; one share of five would take five times.
+    promise("a key with one file has half of the device beside a key with four", beside <= alone * 2.5, timed=True)
+    return {"the file alone, s": alone, "beside four of another key, s": beside, "against alone": beside / alone, "the four, s": f"{min(crowd):.1f} to {max(crowd):.1f}"}
+
+
 async def overload(command, given):
     """Open loop at three times what the server can do: what it still does, how quickly it refuses, how soon it is itself again."""
     audio = speech(5)
@@ -252,7 +273,7 @@ async def terms(command, given):
     return {"SIGTERMs": given.sigterms, "answered": answered, "lost": lost}
 
 
-SCENARIOS = {"together": together, "chunks": chunks, "overload": overload, "kills": kills, "slow": slow, "terms": terms, "partials": partials, "dictation": dictation}
+SCENARIOS = {"together": together, "chunks": chunks, "shares": shares, "overload": overload, "kills": kills, "slow": slow, "terms": terms, "partials": partials, "dictation": dictation}
 
 
 async def main() -> int:
@@ -260,6 +281,7 @@ async def main() -> int:
     parser.add_argument("--only", nargs="*", choices=[*SCENARIOS], default=[*SCENARIOS])
     parser.add_argument("--files", type=int, default=100, help="long files in flight beside the chunks")
     parser.add_argument("--long-seconds", type=int, default=600)
+    parser.add_argument("--shares-seconds", type=int, default=240, help="of the files of two keys")
     parser.add_argument("--chunks", type=int, default=60)
     parser.add_argument("--until-done", action="store_true", help="wait for the long files, and compare when they end")
     parser.add_argument("--seconds", type=float, default=15, help="of each measurement of pace")
