@@ -101,6 +101,10 @@ const UNSAFE: &[(&str, &str)] = &[
         "candle can be told its number of threads through the environment alone, and no thread runs yet",
     ),
     (
+        "model/kernels/cpu/level.rs",
+        "functions compiled for wider vectors than every processor has are called where they have been detected",
+    ),
+    (
         "model/whisper/load.rs",
         "weights are mapped, not read: gigabytes of shards need no second copy in memory",
     ),

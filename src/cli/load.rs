@@ -82,6 +82,7 @@ fn locate(config: &Config) -> Result<ModelFiles, Failure> {
 fn options(config: &Config) -> Result<LoadOptions, Failure> {
     let refuse = |key: &str, error: String| Failure::settings(anyhow::anyhow!("{key}: {error}"));
     Ok(LoadOptions {
+        kernels: config.model.kernels,
         name: config.model.name.clone(),
         device: config.model.device.parse().map_err(|error| refuse("model.device", error))?,
         dtype: config.model.dtype.parse().map_err(|error| refuse("model.dtype", error))?,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::files::ModelFiles;
 use super::hub::{self, HubError, Progress, Request};
+use super::kernels::Kernels;
 use super::source::{ModelId, Source, SourceError, is_revision};
 
 /// What the operator may set (`[model]`). Texts stay as typed here; `whisper` reads the device and the dtype.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub device: String,
     /// `auto`, `f32`, `f16`, `bf16`.
     pub dtype: String,
+    /// `auto`: our own where they are proven, `plain`: candle's operations alone.
+    pub kernels: Kernels,
     /// Windows decoded at once; 0: chosen by device and size of the model.
     pub slots: usize,
     /// Rows of one decoder step, beams and draws counted; 0: 16 more than `slots`.
@@ -42,6 +45,7 @@ impl Default for Settings {
             offline: false,
             device: "auto".to_owned(),
             dtype: "auto".to_owned(),
+            kernels: Kernels::Auto,
             slots: 0,
             lanes: 0,
         }

@@ -94,6 +94,13 @@ impl Text {
     }
 }
 
+impl Text {
+    /// All positions, whatever they mean.
+    pub fn all(&self) -> (&Tensor, &Tensor) {
+        (&self.keys, &self.values)
+    }
+}
+
 impl Audio {
     /// Takes in the projections of a new window; `k`, `v`: `[heads, 1500, head]`.
     pub fn set(&self, k: &Tensor, v: &Tensor) -> Result<()> {

@@ -1,12 +1,13 @@
 //! Tokens and the audio of their slots in, hidden states and logits out: Whisper's decoder.
 
-use candle_core::{D, DType, Module, Result, Tensor};
-use candle_nn::{LayerNorm, VarBuilder};
+use candle_core::{D, DType, Result, Tensor};
+use candle_nn::VarBuilder;
 
 use super::attention::{attend, causal_mask};
 use super::cache::{Audio, Cache, Text};
 use super::config::Config;
-use super::layers::{FeedForward, Linear, layer_norm, merge_heads, split_heads};
+use super::layers::{FeedForward, LayerNorm, Linear, Weights, merge_heads, split_heads};
+use crate::model::kernels::cpu::{self, Heard};
 
 /// One row of a pass: it hears `slot`, and `tokens[0]` stands at `position` of `lane`.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,7 @@ pub struct Row<'a> {
 #[derive(Debug)]
 pub struct Decoder {
     /// `[vocab, d]`: token embedding and output projection are one matrix.
-    embedding: Tensor,
+    embedding: Linear,
     /// `[text_ctx, d]`, learned.
     positions: Tensor,
     layers: Vec<Layer>,
@@ -40,19 +41,21 @@ struct Layer {
     cross_out: Linear,
     feed_forward: FeedForward,
     heads: usize,
+    fast: bool,
 }
 
 impl Decoder {
-    /// `vb` stands at `decoder`.
-    pub fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+    /// `vb` stands at `decoder`; `fast`: with our kernels.
+    pub fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
         let width = config.d_model;
+        let embedding = Weights::load_without_bias(&vb.pp("embed_tokens"), width, config.vocab_size)?;
         Ok(Decoder {
-            embedding: vb.get((config.vocab_size, width), "embed_tokens.weight")?,
+            embedding: embedding.linear(fast)?,
             positions: vb.get((config.max_target_positions, width), "embed_positions.weight")?,
             layers: (0..config.decoder_layers)
-                .map(|index| Layer::load(&vb.pp("layers").pp(index), config))
+                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, fast))
                 .collect::<Result<_>>()?,
-            norm: layer_norm(&vb.pp("layer_norm"), width)?,
+            norm: LayerNorm::load(&vb.pp("layer_norm"), width, fast)?,
         })
     }
 
@@ -74,7 +77,7 @@ impl Decoder {
 
     /// Reads the rows' tokens into their slots; rows may differ in length. Gives `[sum of lengths, d]`, row after row.
     pub fn forward(&self, rows: &[Row], cache: &Cache) -> Result<Tensor> {
-        self.run(rows, cache, |_, _, _| Ok(()))
+        self.run(rows, cache, None::<fn(usize, usize, &Tensor) -> Result<()>>)
     }
 
     /// Like `forward`, keeping each row's scores over the audio (`[tokens, 1500]` each, f32) of some heads, in the order of
@@ -86,19 +89,20 @@ impl Decoder {
         heads: &[(usize, usize)],
     ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
         let mut kept: Vec<Vec<Option<Tensor>>> = vec![vec![None; heads.len()]; rows.len()];
-        let hidden = self.run(rows, cache, |layer, row, scores| {
+        let keep = |layer, row: usize, scores: &Tensor| {
             for (place, (_, head)) in heads.iter().enumerate().filter(|(_, (wanted, _))| *wanted == layer) {
                 kept[row][place] = Some(scores.get(*head)?.to_dtype(DType::F32)?);
             }
             Ok(())
-        })?;
+        };
+        let hidden = self.run(rows, cache, Some(keep))?;
         // `Generation::alignment_heads` lets only heads through that the network has.
         Ok((hidden, kept.into_iter().map(|row| row.into_iter().flatten().collect()).collect()))
     }
 
     /// `hidden`: `[rows, d]` -> `[rows, vocab]` in f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        hidden.matmul(&self.embedding.t()?)?.to_dtype(DType::F32)
+        self.embedding.forward(hidden)?.to_dtype(DType::F32)
     }
 
     /// `watch(layer, row, scores)` sees the cross-attention scores of each row.
@@ -106,55 +110,84 @@ impl Decoder {
         &self,
         rows: &[Row],
         cache: &Cache,
-        mut watch: impl FnMut(usize, usize, &Tensor) -> Result<()>,
+        mut watch: Option<impl FnMut(usize, usize, &Tensor) -> Result<()>>,
     ) -> Result<Tensor> {
         let mut x = self.embed(rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
             x = layer.read_tokens(&x, rows, &cache.layer(index).lanes)?;
-            x = layer.listen(&x, rows, &cache.layer(index).slots, |row, scores| watch(index, row, scores))?;
+            let watch = watch.as_mut().map(|watch| |row, scores: &Tensor| watch(index, row, scores));
+            x = layer.listen(&x, rows, &cache.layer(index).slots, watch)?;
             x = layer.feed_forward.forward(&x)?;
         }
         self.norm.forward(&x)
     }
 
     fn embed(&self, rows: &[Row]) -> Result<Tensor> {
-        let device = self.embedding.device();
+        let device = self.positions.device();
         let ids: Vec<u32> = rows.iter().flat_map(|row| row.tokens).copied().collect();
         let places: Vec<u32> = rows
             .iter()
             .flat_map(|row| (row.position..row.position + row.tokens.len()).map(|place| place as u32))
             .collect();
         let count = ids.len();
-        let tokens = self.embedding.index_select(&Tensor::from_vec(ids, count, device)?, 0)?;
+        let tokens = self.embedding.rows(ids)?;
         let places = self.positions.index_select(&Tensor::from_vec(places, count, device)?, 0)?;
         tokens + places
     }
 }
 
 impl Layer {
-    fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+    fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
         let width = config.d_model;
         let (own, cross) = (vb.pp("self_attn"), vb.pp("encoder_attn"));
-        let with_bias = |vb: &VarBuilder, name| Linear::load(&vb.pp(name), width, width);
-        let keys = |vb: &VarBuilder| Linear::load_without_bias(&vb.pp("k_proj"), width, width);
+        let with_bias = |vb: &VarBuilder, name| Weights::load(&vb.pp(name), width, width);
+        let keys = |vb: &VarBuilder| Weights::load_without_bias(&vb.pp("k_proj"), width, width);
+        let qkv = Weights::fuse(&[with_bias(&own, "q_proj")?, keys(&own)?, with_bias(&own, "v_proj")?])?;
+        let cross_kv = Weights::fuse(&[keys(&cross)?, with_bias(&cross, "v_proj")?])?;
         Ok(Layer {
-            self_norm: layer_norm(&vb.pp("self_attn_layer_norm"), width)?,
-            qkv: Linear::fuse(&[with_bias(&own, "q_proj")?, keys(&own)?, with_bias(&own, "v_proj")?])?,
-            self_out: with_bias(&own, "out_proj")?,
-            cross_norm: layer_norm(&vb.pp("encoder_attn_layer_norm"), width)?,
-            cross_q: with_bias(&cross, "q_proj")?,
-            cross_kv: Linear::fuse(&[keys(&cross)?, with_bias(&cross, "v_proj")?])?,
-            cross_out: with_bias(&cross, "out_proj")?,
-            feed_forward: FeedForward::load(vb, width, config.decoder_ffn_dim)?,
+            self_norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, fast)?,
+            qkv: qkv.linear(fast)?,
+            self_out: with_bias(&own, "out_proj")?.linear(fast)?,
+            cross_norm: LayerNorm::load(&vb.pp("encoder_attn_layer_norm"), width, fast)?,
+            cross_q: with_bias(&cross, "q_proj")?.linear(fast)?,
+            cross_kv: cross_kv.linear(fast)?,
+            cross_out: with_bias(&cross, "out_proj")?.linear(fast)?,
+            feed_forward: FeedForward::load(vb, width, config.decoder_ffn_dim, fast)?,
             heads: config.decoder_attention_heads,
+            fast,
         })
     }
 
     /// Self-attention over the lane's tokens so far.
     fn read_tokens(&self, x: &Tensor, rows: &[Row], lanes: &[Text]) -> Result<Tensor> {
-        let width = x.dim(D::Minus1)?;
         let qkv = self.qkv.forward(&self.self_norm.forward(x)?)?;
-        let attended = each_row(rows, |_, row, first| {
+        let attended = match self.fast {
+            true => self.read_fast(&qkv, rows, lanes)?,
+            false => self.read_plainly(&qkv, rows, lanes)?,
+        };
+        self.self_out.forward_add(&attended, x)
+    }
+
+    fn read_fast(&self, qkv: &Tensor, rows: &[Row], lanes: &[Text]) -> Result<Tensor> {
+        let width = qkv.dim(D::Minus1)? / 3;
+        let mut first = 0;
+        for row in rows {
+            let qkv = qkv.narrow(0, first, row.tokens.len())?;
+            let part = |index| split_heads(&qkv.narrow(1, index * width, width)?, self.heads);
+            lanes[row.lane].extend(&part(1)?, &part(2)?, row.position)?;
+            first += row.tokens.len();
+        }
+        let heard = rows.iter().map(|row| {
+            let (keys, values) = lanes[row.lane].all();
+            let positions = row.position + 1;
+            Heard { queries: row.tokens.len(), keys, values, positions, causal: true }
+        });
+        cpu::attend_rows(qkv, width, self.heads, &heard.collect::<Vec<_>>())
+    }
+
+    fn read_plainly(&self, qkv: &Tensor, rows: &[Row], lanes: &[Text]) -> Result<Tensor> {
+        let width = qkv.dim(D::Minus1)? / 3;
+        each_row(rows, |_, row, first| {
             let qkv = qkv.narrow(0, first, row.tokens.len())?;
             let part = |index| split_heads(&qkv.narrow(1, index * width, width)?, self.heads);
             let (k, v) = lanes[row.lane].extend(&part(1)?, &part(2)?, row.position)?;
@@ -164,8 +197,7 @@ impl Layer {
                 queries => Some(causal_mask(row.position, queries, &qkv)?),
             };
             merge_heads(&attend(&part(0)?, &k, &v, mask.as_ref())?.values)
-        })?;
-        x + self.self_out.forward(&attended)?
+        })
     }
 
     /// Cross-attention over the slot's audio.
@@ -174,17 +206,40 @@ impl Layer {
         x: &Tensor,
         rows: &[Row],
         slots: &[Audio],
-        mut watch: impl FnMut(usize, &Tensor) -> Result<()>,
+        watch: Option<impl FnMut(usize, &Tensor) -> Result<()>>,
     ) -> Result<Tensor> {
         let q = self.cross_q.forward(&self.cross_norm.forward(x)?)?;
-        let attended = each_row(rows, |index, row, first| {
+        let attended = match watch {
+            None if self.fast => {
+                let heard = rows.iter().map(|row| {
+                    let Audio { keys, values } = &slots[row.slot];
+                    let positions = keys.dim(1)?;
+                    Ok(Heard { queries: row.tokens.len(), keys, values, positions, causal: false })
+                });
+                let width = q.dim(D::Minus1)?;
+                cpu::attend_rows(&q, width, self.heads, &heard.collect::<Result<Vec<_>>>()?)?
+            }
+            watch => self.listen_plainly(&q, rows, slots, watch)?,
+        };
+        self.cross_out.forward_add(&attended, x)
+    }
+
+    fn listen_plainly(
+        &self,
+        q: &Tensor,
+        rows: &[Row],
+        slots: &[Audio],
+        mut watch: Option<impl FnMut(usize, &Tensor) -> Result<()>>,
+    ) -> Result<Tensor> {
+        each_row(rows, |index, row, first| {
             let q = split_heads(&q.narrow(0, first, row.tokens.len())?, self.heads)?;
             let audio = &slots[row.slot];
             let attended = attend(&q, &audio.keys, &audio.values, None)?;
-            watch(index, &attended.scores)?;
+            if let Some(watch) = &mut watch {
+                watch(index, &attended.scores)?;
+            }
             merge_heads(&attended.values)
-        })?;
-        x + self.cross_out.forward(&attended)?
+        })
     }
 }
 

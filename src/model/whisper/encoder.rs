@@ -1,11 +1,12 @@
 //! Log-mel spectrograms in, audio features out: Whisper's encoder.
 
 use candle_core::{Module, Result, Tensor};
-use candle_nn::{Conv1d, Conv1dConfig, LayerNorm, VarBuilder};
+use candle_nn::{Conv1d, Conv1dConfig, VarBuilder};
 
 use super::attention::attend;
 use super::config::Config;
-use super::layers::{FeedForward, Linear, layer_norm, merge_heads, split_heads};
+use super::layers::{FeedForward, LayerNorm, Linear, Weights, merge_heads, split_heads};
+use crate::model::kernels::cpu;
 
 #[derive(Debug)]
 pub struct Encoder {
@@ -25,11 +26,12 @@ struct Layer {
     out: Linear,
     feed_forward: FeedForward,
     heads: usize,
+    fast: bool,
 }
 
 impl Encoder {
-    /// `vb` stands at `encoder`.
-    pub fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+    /// `vb` stands at `encoder`; `fast`: with our kernels.
+    pub fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
         let width = config.d_model;
         let conv = |name, inputs, stride| {
             let vb = vb.pp(name);
@@ -45,9 +47,9 @@ impl Encoder {
             conv2: conv("conv2", width, 2)?,
             positions: vb.get((config.max_source_positions, width), "embed_positions.weight")?,
             layers: (0..config.encoder_layers)
-                .map(|index| Layer::load(&vb.pp("layers").pp(index), config))
+                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, fast))
                 .collect::<Result<_>>()?,
-            norm: layer_norm(&vb.pp("layer_norm"), width)?,
+            norm: LayerNorm::load(&vb.pp("layer_norm"), width, fast)?,
         })
     }
 
@@ -67,28 +69,37 @@ impl Encoder {
 }
 
 impl Layer {
-    fn load(vb: &VarBuilder, config: &Config) -> Result<Self> {
+    fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
         let width = config.d_model;
         let attention = vb.pp("self_attn");
-        let qkv = Linear::fuse(&[
-            Linear::load(&attention.pp("q_proj"), width, width)?,
-            Linear::load_without_bias(&attention.pp("k_proj"), width, width)?,
-            Linear::load(&attention.pp("v_proj"), width, width)?,
+        let qkv = Weights::fuse(&[
+            Weights::load(&attention.pp("q_proj"), width, width)?,
+            Weights::load_without_bias(&attention.pp("k_proj"), width, width)?,
+            Weights::load(&attention.pp("v_proj"), width, width)?,
         ])?;
         Ok(Layer {
-            norm: layer_norm(&vb.pp("self_attn_layer_norm"), width)?,
-            qkv,
-            out: Linear::load(&attention.pp("out_proj"), width, width)?,
-            feed_forward: FeedForward::load(vb, width, config.encoder_ffn_dim)?,
+            norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, fast)?,
+            qkv: qkv.linear(fast)?,
+            out: Weights::load(&attention.pp("out_proj"), width, width)?.linear(fast)?,
+            feed_forward: FeedForward::load(vb, width, config.encoder_ffn_dim, fast)?,
             heads: config.encoder_attention_heads,
+            fast,
         })
     }
 
     /// `x`: `[batch * frames, d]`, same shape out.
     fn forward(&self, x: &Tensor, batch: usize) -> Result<Tensor> {
-        let (rows, width) = x.dims2()?;
-        let frames = rows / batch;
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
+        let attended = match self.fast {
+            true => cpu::attend_windows(&qkv, batch, self.heads)?,
+            false => self.attend_plainly(&qkv, batch)?,
+        };
+        self.feed_forward.forward(&self.out.forward_add(&attended, x)?)
+    }
+
+    fn attend_plainly(&self, qkv: &Tensor, batch: usize) -> Result<Tensor> {
+        let (rows, width) = qkv.dims2()?;
+        let (frames, width) = (rows / batch, width / 3);
         let attended = (0..batch)
             .map(|window| {
                 let part = |index| {
@@ -100,7 +111,6 @@ impl Layer {
                 merge_heads(&attend(&part(0)?, &part(1)?, &part(2)?, None)?.values)
             })
             .collect::<Result<Vec<_>>>()?;
-        let x = (x + self.out.forward(&Tensor::cat(&attended, 0)?)?)?;
-        self.feed_forward.forward(&x)
+        Tensor::cat(&attended, 0)
     }
 }

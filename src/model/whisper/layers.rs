@@ -1,30 +1,41 @@
 //! The pieces that encoder and decoder share: projections, layer norms and the feed-forward block, by weight name.
+//!
+//! Each in two ways: the plain one on candle's tensors, which is right everywhere, and that of our kernels.
 
 use candle_core::{DType, Result, Tensor};
-use candle_nn::{LayerNorm, Module, VarBuilder};
+use candle_nn::{Module, VarBuilder};
+
+use crate::model::kernels::cpu::{self, After};
 
 /// Layer norms of every published Whisper use PyTorch's default.
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 
 /// `y = x W^T + b`, weights `[out, in]` as stored.
 #[derive(Debug)]
-pub struct Linear {
+pub enum Linear {
+    Plain { weight: Tensor, bias: Option<Tensor> },
+    Packed(cpu::Linear),
+}
+
+/// Weights on their way into a `Linear`.
+#[derive(Debug)]
+pub struct Weights {
     weight: Tensor,
     bias: Option<Tensor>,
 }
 
-impl Linear {
+impl Weights {
     pub fn load(vb: &VarBuilder, inputs: usize, outputs: usize) -> Result<Self> {
-        Ok(Linear { weight: vb.get((outputs, inputs), "weight")?, bias: Some(vb.get(outputs, "bias")?) })
+        Ok(Weights { weight: vb.get((outputs, inputs), "weight")?, bias: Some(vb.get(outputs, "bias")?) })
     }
 
     /// Whisper's key projections have no bias.
     pub fn load_without_bias(vb: &VarBuilder, inputs: usize, outputs: usize) -> Result<Self> {
-        Ok(Linear { weight: vb.get((outputs, inputs), "weight")?, bias: None })
+        Ok(Weights { weight: vb.get((outputs, inputs), "weight")?, bias: None })
     }
 
     /// Several projections of the same input as one product: `[out_0 + out_1 + ..., in]`. A missing bias is zero.
-    pub fn fuse(parts: &[Linear]) -> Result<Self> {
+    pub fn fuse(parts: &[Weights]) -> Result<Self> {
         let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
         let biases = parts
             .iter()
@@ -33,23 +44,85 @@ impl Linear {
                 None => Tensor::zeros(part.weight.dim(0)?, part.weight.dtype(), part.weight.device()),
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Linear { weight: Tensor::cat(&weights, 0)?, bias: Some(Tensor::cat(&biases, 0)?) })
+        Ok(Weights { weight: Tensor::cat(&weights, 0)?, bias: Some(Tensor::cat(&biases, 0)?) })
     }
 
+    /// `fast`: by our kernels.
+    pub fn linear(self, fast: bool) -> Result<Linear> {
+        Ok(match fast {
+            true => Linear::Packed(cpu::Linear::new(&self.weight, self.bias.as_ref())?),
+            false => Linear::Plain { weight: self.weight, bias: self.bias },
+        })
+    }
+}
+
+impl Linear {
     /// `x`: `[rows, in]` -> `[rows, out]`.
     ///
     /// Two dimensions only: one dense product over all rows, whatever windows they belong to.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
+        match self {
+            Linear::Packed(linear) => linear.forward(x, After::Nothing),
+            Linear::Plain { weight, bias } => {
+                let y = x.matmul(&weight.t()?)?;
+                match bias {
+                    Some(bias) => y.broadcast_add(bias),
+                    None => Ok(y),
+                }
+            }
+        }
+    }
+
+    /// `gelu(forward(x))`: the exact one (erf), as in PyTorch's `nn.GELU()`.
+    pub fn forward_gelu(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Linear::Packed(linear) => linear.forward(x, After::Gelu),
+            Linear::Plain { .. } => self.forward(x)?.gelu_erf(),
+        }
+    }
+
+    /// `beside + forward(x)`.
+    pub fn forward_add(&self, x: &Tensor, beside: &Tensor) -> Result<Tensor> {
+        match self {
+            Linear::Packed(linear) => linear.forward(x, After::Add(beside)),
+            Linear::Plain { .. } => beside + self.forward(x)?,
+        }
+    }
+
+    /// Rows of the weights, `[ids, in]`: where they are an embedding too.
+    pub fn rows(&self, ids: Vec<u32>) -> Result<Tensor> {
+        match self {
+            Linear::Packed(linear) => linear.rows(&ids),
+            Linear::Plain { weight, .. } => {
+                let count = ids.len();
+                weight.index_select(&Tensor::from_vec(ids, count, weight.device())?, 0)
+            }
         }
     }
 }
 
-pub fn layer_norm(vb: &VarBuilder, width: usize) -> Result<LayerNorm> {
-    Ok(LayerNorm::new(vb.get(width, "weight")?, vb.get(width, "bias")?, LAYER_NORM_EPSILON))
+#[derive(Debug)]
+pub enum LayerNorm {
+    Plain(candle_nn::LayerNorm),
+    Fused(cpu::LayerNorm),
+}
+
+impl LayerNorm {
+    pub fn load(vb: &VarBuilder, width: usize, fast: bool) -> Result<Self> {
+        let (weight, bias) = (vb.get(width, "weight")?, vb.get(width, "bias")?);
+        Ok(match fast {
+            true => LayerNorm::Fused(cpu::LayerNorm::new(&weight, &bias, LAYER_NORM_EPSILON)?),
+            false => LayerNorm::Plain(candle_nn::LayerNorm::new(weight, bias, LAYER_NORM_EPSILON)),
+        })
+    }
+
+    /// `x`: `[rows, width]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            LayerNorm::Plain(norm) => norm.forward(x),
+            LayerNorm::Fused(norm) => norm.forward(x),
+        }
+    }
 }
 
 /// `x + fc2(gelu(fc1(norm(x))))`.
@@ -61,18 +134,17 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    pub fn load(vb: &VarBuilder, width: usize, inner: usize) -> Result<Self> {
+    pub fn load(vb: &VarBuilder, width: usize, inner: usize, fast: bool) -> Result<Self> {
         Ok(FeedForward {
-            norm: layer_norm(&vb.pp("final_layer_norm"), width)?,
-            fc1: Linear::load(&vb.pp("fc1"), width, inner)?,
-            fc2: Linear::load(&vb.pp("fc2"), inner, width)?,
+            norm: LayerNorm::load(&vb.pp("final_layer_norm"), width, fast)?,
+            fc1: Weights::load(&vb.pp("fc1"), width, inner)?.linear(fast)?,
+            fc2: Weights::load(&vb.pp("fc2"), inner, width)?.linear(fast)?,
         })
     }
 
-    /// `x`: `[rows, width]`, same shape out. GELU is the exact one (erf), as in PyTorch's `nn.GELU()`.
+    /// `x`: `[rows, width]`, same shape out.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.fc1.forward(&self.norm.forward(x)?)?.gelu_erf()?;
-        x + self.fc2.forward(&hidden)?
+        self.fc2.forward_add(&self.fc1.forward_gelu(&self.norm.forward(x)?)?, x)
     }
 }
 

@@ -12,6 +12,7 @@ use super::encoder::Encoder;
 use super::layers::bytes_of;
 use super::room::{self, Needs, Place, SPARE_LANES};
 use crate::model::files::{FilesError, ModelFiles, Weights};
+use crate::model::kernels::Kernels;
 use crate::model::{Capacity, ModelInfo};
 use crate::telemetry::{gpu, memory};
 
@@ -28,6 +29,7 @@ pub struct LoadOptions {
     pub lanes: Option<usize>,
     /// Windows of one encoder pass at most; `None`: chosen by device. The memory it takes is not given to slots.
     pub encode_batch: Option<usize>,
+    pub kernels: Kernels,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +63,9 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
     let vb = open_weights(files.weights()?, dtype, &opened.device)?;
     // Some checkpoints were saved without the outer module.
     let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
-    let encoder = Encoder::load(&vb.pp("encoder"), &config).map_err(weights_error)?;
-    let decoder = Decoder::load(&vb.pp("decoder"), &config).map_err(weights_error)?;
+    let fast = options.kernels.on_cpu(&opened.device, dtype);
+    let encoder = Encoder::load(&vb.pp("encoder"), &config, fast).map_err(weights_error)?;
+    let decoder = Decoder::load(&vb.pp("decoder"), &config, fast).map_err(weights_error)?;
     let (cache, capacity) = make_cache(&config, options, chosen, (dtype, &opened.device))?;
     let settled = (&opened, dtype, capacity, generation.multilingual(&config));
     let info = ModelInfo {
