@@ -7,13 +7,15 @@ pub type Sums = [f32; PANEL];
 
 /// `rows`: M of them, each `stride` after the one before; `panel`: `[k][16]`. Sums are made in the order of `k`, whatever M is.
 #[inline(always)]
+#[allow(unsafe_code, reason = "six checks of bounds a step take as long as the step; see tests/tidy.rs")]
 pub fn tile<const M: usize>(rows: &[f32], stride: usize, panel: &[f32]) -> [Sums; M] {
     let mut sums = [[0.0; PANEL]; M];
     let (columns, _) = panel.as_chunks::<PANEL>();
     let rows: [&[f32]; M] = std::array::from_fn(|row| &rows[row * stride..row * stride + columns.len()]);
     for (at, column) in columns.iter().enumerate() {
         for (sums, row) in sums.iter_mut().zip(rows) {
-            let factor = row[at];
+            // SAFETY: each row was cut to the number of columns above.
+            let factor = unsafe { *row.get_unchecked(at) };
             for (sum, weight) in sums.iter_mut().zip(column) {
                 *sum = factor.mul_add(*weight, *sum);
             }
