@@ -75,6 +75,8 @@ fn each_stage_of_each_combination_has_a_row() {
         positive(row, &["median_ms", "min_ms", "p95_ms", "max_ms", "windows_per_s", "rtfx"]);
         let makes_tokens = ["step", "end_to_end"].contains(&row["stage"].as_str().unwrap());
         assert_eq!(row["tokens_per_s"].is_number(), makes_tokens, "{row}");
+        #[cfg(target_os = "linux")]
+        assert_eq!(row["peak_memory_bytes"].is_number(), row["stage"] == "end_to_end", "{row}");
     }
     assert_eq!((&report["repetitions"], &report["warm_up"]), (&2.into(), &0.into()));
     assert_eq!(report["verbatim"], env!("CARGO_PKG_VERSION"));

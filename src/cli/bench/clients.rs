@@ -48,8 +48,13 @@ pub fn measure(args: &Args, url: &str, config: &Config) -> Result<Exit, Failure>
     ]);
     let told = server.describe().into_iter().map(|(name, value)| (format!("server_{name}"), value));
     asked.extend(told);
-    let mut report: Report<LoadRow> =
-        Report { head: Head::read(Vec::new()), asked, rows: Vec::new(), failed: Vec::new() };
+    let mut report: Report<LoadRow> = Report {
+        head: Head::read(Vec::new()),
+        asked,
+        rows: Vec::new(),
+        failed: Vec::new(),
+        doubts: Vec::new(),
+    };
     args.files.write(&report)?;
     for clients in clients {
         let started = Instant::now();

@@ -15,7 +15,7 @@ use super::Args;
 use super::machine::{self, Head};
 use super::matrix::{self, Cell, Wanted, listed, numbers};
 use super::report::Report;
-use super::rows::{Case, StageRow, rows};
+use super::rows::{Case, StageRow, disturbed, rows};
 use super::stages::{Run, Work, most_tokens};
 
 pub fn measure(args: &Args, common: &Common, config: &Config) -> Result<Exit, Failure> {
@@ -45,6 +45,7 @@ pub fn measure(args: &Args, common: &Common, config: &Config) -> Result<Exit, Fa
         asked: asked.into_iter().map(|(name, number)| (name.to_owned(), Value::from(number))).collect(),
         rows: Vec::new(),
         failed: Vec::new(),
+        doubts: Vec::new(),
     };
     // Before hours of work: a folder that is not there should be known now.
     args.files.write(&report)?;
@@ -63,7 +64,14 @@ pub fn measure(args: &Args, common: &Common, config: &Config) -> Result<Exit, Fa
             batches.iter().flat_map(|batch| tokens.iter().map(move |tokens| (*batch, *tokens)))
         {
             match subject.measure(batch, tokens, (args.warm_up, repeat)) {
-                Ok(rows) => report.rows.extend(rows),
+                Ok((rows, doubt)) => {
+                    report.rows.extend(rows);
+                    if let Some(doubt) = doubt {
+                        let doubt = format!("{}, batch {batch}: {doubt}", cell.name());
+                        tracing::warn!("doubtful: {doubt}");
+                        report.doubts.push(doubt);
+                    }
+                }
                 Err(ModelError::OutOfMemory(reason)) => {
                     missing(&mut report, format!("{}, batch {batch}: no room: {reason}", cell.name()));
                 }
@@ -115,13 +123,13 @@ impl Subject {
         Ok(Subject { whisper, work })
     }
 
-    /// `warm_up` runs, and then `repeat` that count.
+    /// `warm_up` runs, and then `repeat` that count; and what makes these doubtful.
     fn measure(
         &mut self,
         batch: usize,
         tokens: usize,
         (warm_up, repeat): (usize, usize),
-    ) -> Result<Vec<StageRow>, ModelError> {
+    ) -> Result<(Vec<StageRow>, Option<String>), ModelError> {
         for _ in 0..warm_up {
             self.work.run(&mut self.whisper, batch, tokens)?;
         }
@@ -139,6 +147,6 @@ impl Subject {
                 whole.rtfx
             );
         }
-        Ok(rows)
+        Ok((rows, disturbed(&runs)))
     }
 }

@@ -31,6 +31,8 @@ pub struct Report<R> {
     pub rows: Vec<R>,
     /// What has no row, and why.
     pub failed: Vec<String>,
+    /// What makes the figures doubtful.
+    pub doubts: Vec<String>,
 }
 
 /// Where reports go beside standard output.
@@ -102,9 +104,11 @@ impl<R: Row> Report<R> {
         text.push_str(&row(&lines[0]));
         text.push_str(&row(&(0..R::COLUMNS.len()).map(rule).collect::<Vec<_>>()));
         lines[1..].iter().for_each(|cells| text.push_str(&row(cells)));
-        if !self.failed.is_empty() {
-            text.push_str("\nNot measured:\n\n");
-            self.failed.iter().for_each(|reason| text.push_str(&format!("- {reason}\n")));
+        for (heading, reasons) in [("Not measured", &self.failed), ("Doubtful", &self.doubts)] {
+            if !reasons.is_empty() {
+                text.push_str(&format!("\n{heading}:\n\n"));
+                reasons.iter().for_each(|reason| text.push_str(&format!("- {reason}\n")));
+            }
         }
         text
     }
@@ -151,6 +155,7 @@ mod tests {
             asked: Map::from_iter([("repetitions".to_owned(), Value::from(3))]),
             rows: vec![Weighed { what: "egg", grams: 58.25 }, Weighed { what: "grape", grams: 4.2 }],
             failed: vec!["the whale".to_owned()],
+            doubts: vec!["the scales".to_owned()],
         }
     }
 
@@ -164,7 +169,7 @@ mod tests {
         let text = report().markdown();
         assert!(text.contains("\n| what | g |\n| --- | --: |\n| egg | 58.2 |\n| grape | 4.20 |\n"), "{text}");
         assert!(text.contains("- repetitions: 3\n") && text.contains("- GPU: a card\n"), "{text}");
-        assert!(text.ends_with("Not measured:\n\n- the whale\n"), "{text}");
+        assert!(text.ends_with("Not measured:\n\n- the whale\n\nDoubtful:\n\n- the scales\n"), "{text}");
     }
 
     #[test]

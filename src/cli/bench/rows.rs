@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::audio::WINDOW_SECONDS;
+use crate::telemetry::memory;
 
 use super::report::{Row, short};
 use super::spread::{Spread, rounded};
@@ -52,6 +53,10 @@ pub struct StageRow {
     pub tokens_per_s: Option<f64>,
     /// Seconds of audio in a second: windows are full, 30 s each.
     pub rtfx: f64,
+    /// End to end: time of all cores together that a run took, the median.
+    pub cpu_ms: Option<f64>,
+    /// End to end: the most memory that this process has had so far, all models before included.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// `runs`: at least one; a stage that was never run has no row.
@@ -63,7 +68,28 @@ pub fn rows(case: &Case, runs: &[Run]) -> Vec<StageRow> {
         (Stage::Align, Spread::of(runs.iter().map(|run| run.align))),
         (Stage::EndToEnd, Spread::of(runs.iter().map(|run| run.end_to_end))),
     ];
-    spreads.into_iter().filter_map(|(stage, spread)| Some(row(case, stage, &spread?))).collect()
+    let mut rows: Vec<StageRow> =
+        spreads.into_iter().filter_map(|(stage, spread)| Some(row(case, stage, &spread?))).collect();
+    if let Some(whole) = rows.iter_mut().find(|row| row.stage == Stage::EndToEnd) {
+        let ran = Spread::of(runs.iter().filter_map(|run| run.cores).map(|cores| cores.ran));
+        whole.cpu_ms = ran.map(|ran| rounded(ran.median()));
+        whole.peak_memory_bytes = memory::peak();
+    }
+    rows
+}
+
+/// A sentence where others had the cores for more than a tenth of the time that these runs wanted them: such figures say more of the
+/// machine's other work than of ours.
+pub fn disturbed(runs: &[Run]) -> Option<String> {
+    let cores = || runs.iter().filter_map(|run| run.cores);
+    let ran: f64 = cores().map(|cores| cores.ran.as_secs_f64()).sum();
+    let waited: f64 = cores().map(|cores| cores.waited.as_secs_f64()).sum();
+    (waited > (ran + waited) / 10.0).then(|| {
+        format!(
+            "its threads ran for {ran:.1} s and waited {waited:.1} s for a core: others are at work on this machine, or there are more \
+             threads than cores"
+        )
+    })
 }
 
 fn row(case: &Case, stage: Stage, spread: &Spread) -> StageRow {
@@ -87,6 +113,8 @@ fn row(case: &Case, stage: Stage, spread: &Spread) -> StageRow {
         windows_per_s: rounded(windows),
         tokens_per_s: tokens.map(rounded),
         rtfx: rounded(windows * WINDOW_SECONDS as f64),
+        cpu_ms: None,
+        peak_memory_bytes: None,
     }
 }
 
@@ -104,6 +132,7 @@ impl Row for StageRow {
         "windows/s",
         "tokens/s",
         "x real time",
+        "cpu ms",
     ];
     const LABELS: usize = 6;
 
@@ -121,7 +150,8 @@ impl Row for StageRow {
         let mut cells = labels.to_vec();
         cells.extend([batch.to_string(), tokens.to_string(), stage.to_owned()]);
         cells.extend(numbers);
-        cells.extend([self.tokens_per_s.map_or_else(|| "-".to_owned(), short), short(self.rtfx)]);
+        let known = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), short);
+        cells.extend([known(self.tokens_per_s), short(self.rtfx), known(self.cpu_ms)]);
         cells
     }
 }
@@ -131,6 +161,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::telemetry::Cores;
 
     fn case() -> Case {
         Case {
@@ -144,7 +175,14 @@ mod tests {
 
     fn run(factor: u64) -> Run {
         let ms = |ms: u64| Duration::from_millis(ms * factor);
-        Run { mel: ms(8), encode: ms(200), steps: vec![ms(20); 9], end_to_end: ms(400), align: ms(40) }
+        Run {
+            mel: ms(8),
+            encode: ms(200),
+            steps: vec![ms(20); 9],
+            end_to_end: ms(400),
+            cores: Some(Cores { ran: ms(700), waited: ms(70) }),
+            align: ms(40),
+        }
     }
 
     #[test]
@@ -170,6 +208,17 @@ mod tests {
             (200.0, 200.0, 600.0, 600.0)
         );
         assert!(rows.iter().all(|row| row.cells().len() == StageRow::COLUMNS.len()));
+    }
+
+    #[test]
+    fn the_whole_says_what_it_took_of_the_cores_and_a_disturbed_one_is_told() {
+        let rows = rows(&case(), &[run(1), run(1), run(3)]);
+        let told: Vec<Option<f64>> = rows.iter().map(|row| row.cpu_ms).collect();
+        assert_eq!(told, [None, None, None, None, Some(700.0)]);
+        assert_eq!(disturbed(&[run(1), run(2)]), None);
+        let cores = Some(Cores { ran: Duration::from_secs(9), waited: Duration::from_secs(2) });
+        assert!(disturbed(&[Run { cores, ..run(1) }]).is_some_and(|said| said.contains("waited 2.0 s")));
+        assert_eq!(disturbed(&[Run { cores: None, ..run(1) }]), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::audio::{LogMel, MelFilters, WINDOW_FRAMES, WINDOW_SAMPLES};
 use crate::model::{AlignRow, Constraint, Lane, Model, ModelError, ModelInfo, Pick, Sample, Slot, Step};
+use crate::telemetry::Cores;
 use crate::text::{Specials, Token};
 
 /// What the windows are and what is read before the first token.
@@ -40,6 +41,8 @@ pub struct Run {
     pub steps: Vec<Duration>,
     /// From the samples to the last token.
     pub end_to_end: Duration,
+    /// What this process had of the cores meanwhile; `None`: the system does not tell.
+    pub cores: Option<Cores>,
     /// Of the words over the audio, afterwards.
     pub align: Duration,
 }
@@ -62,6 +65,7 @@ impl Work {
 
     /// `batch` windows together, `tokens` (2 at least) of each.
     pub fn run(&self, model: &mut dyn Model, batch: usize, tokens: usize) -> Result<Run, ModelError> {
+        let before = Cores::read();
         let started = Instant::now();
         let windows = &self.windows[..batch];
         let mels: Vec<LogMel> = windows.par_iter().map(|samples| self.filters.log_mel(samples)).collect();
@@ -84,11 +88,12 @@ impl Work {
             take(&mut said, samples)?;
         }
         let end_to_end = started.elapsed();
+        let cores = Cores::read().zip(before).map(|(now, before)| now.since(before));
 
         let rows =
             said.into_iter().enumerate().map(|(row, said)| self.align_row(row, &said)).collect::<Vec<_>>();
         let (align, _) = timed(|| model.align(&rows))?;
-        Ok(Run { mel, encode, steps, end_to_end, align })
+        Ok(Run { mel, encode, steps, end_to_end, cores, align })
     }
 
     fn step(&self, row: usize, position: usize, tokens: Vec<Token>) -> Step {
