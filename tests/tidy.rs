@@ -68,7 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_opentelemetry", &["telemetry/otlp.rs"]),
     ("tracing_subscriber", &["telemetry/"]),
     ("unicode_width", &["format/subtitles/"]),
-    ("ureq", &["model/hub", "telemetry/otlp.rs"]),
+    ("ureq", &["cli/bench/", "model/hub", "telemetry/otlp.rs"]),
     ("utoipa", &["format/json/", "http/", "telemetry/gpu.rs"]),
     ("utoipa_swagger_ui", &["http/openapi"]),
     ("uuid", &["http/"]),

@@ -30,9 +30,10 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     })?;
     let files = locate(config)?;
     let started = Instant::now();
-    let whisper = Whisper::load(&files, &options(config)?).map_err(|error| failure(config, error))?;
+    let whisper =
+        Whisper::load(&files, &options(config)?).map_err(|error| failure(&config.model.name, error))?;
     let json = files.require("tokenizer.json").map_err(Failure::settings)?;
-    let tokenizer = Tokenizer::from_json(&json).map_err(|error| context(config, error))?;
+    let tokenizer = Tokenizer::from_json(&json).map_err(|error| context(&config.model.name, error))?;
     let model = whisper.info().clone();
     let rules = Rules::new(Arc::new(tokenizer), whisper.generation(), &model);
     tracing::info!(
@@ -47,6 +48,13 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
         tracing::warn!(
             "this is the bundled demo model: it understands only its own small vocabulary (models/demo/README.md); \
              --model openai/whisper-large-v3-turbo fetches a real one"
+        );
+    }
+    if let ModelFiles::Random(size) = &files {
+        tracing::warn!(
+            "THIS MODEL SPEAKS NONSENSE: its weights are random numbers in the shape of {}, for benchmarks and load tests; \
+             no word of any answer was heard",
+            size.hub_id
         );
     }
     let mut engine = config.engine.clone();
@@ -70,7 +78,7 @@ fn rehearsed(model: Box<dyn Model>) -> Result<Box<dyn Model>, Failure> {
     Ok(model)
 }
 
-fn locate(config: &Config) -> Result<ModelFiles, Failure> {
+pub fn locate(config: &Config) -> Result<ModelFiles, Failure> {
     let mut bars = Download::new();
     let (files, note) = config.model.locate(&mut |progress| bars.on(progress)).map_err(Failure::settings)?;
     if let Some(note) = note {
@@ -79,7 +87,7 @@ fn locate(config: &Config) -> Result<ModelFiles, Failure> {
     Ok(files)
 }
 
-fn options(config: &Config) -> Result<LoadOptions, Failure> {
+pub fn options(config: &Config) -> Result<LoadOptions, Failure> {
     let refuse = |key: &str, error: String| Failure::settings(anyhow::anyhow!("{key}: {error}"));
     Ok(LoadOptions {
         kernels: config.model.kernels,
@@ -93,17 +101,17 @@ fn options(config: &Config) -> Result<LoadOptions, Failure> {
 }
 
 /// A model or a device that cannot be had here is a setting that cannot be met; the sentence says which.
-fn failure(config: &Config, error: LoadError) -> Failure {
+pub fn failure(model: &str, error: LoadError) -> Failure {
     match error {
         LoadError::Device(error) => Failure::settings(anyhow::Error::new(error).context("model.device")),
         LoadError::OutOfMemory(_) => {
             let hint = "fewer model.slots, another model.dtype or a smaller model.name take less";
             Failure::new(Exit::BadSettings, anyhow::Error::new(error).context(hint))
         }
-        error => context(config, error),
+        error => context(model, error),
     }
 }
 
-fn context(config: &Config, error: impl Into<anyhow::Error>) -> Failure {
-    Failure::settings(error.into().context(format!("the model {} cannot be loaded", config.model.name)))
+fn context(model: &str, error: impl Into<anyhow::Error>) -> Failure {
+    Failure::settings(error.into().context(format!("the model {model} cannot be loaded")))
 }

@@ -1,5 +1,6 @@
 //! The command line in, an exit code out: the verbs, the flags they share, and what each way to end is called.
 
+mod bench;
 mod keys;
 mod load;
 mod models;
@@ -40,6 +41,8 @@ enum Verb {
     Transcribe(transcribe::Args),
     /// Write a stored verbose_json as subtitles or in another format, without the audio.
     Subtitles(subtitles::Args),
+    /// Measure models on this machine, or a running server.
+    Bench(bench::Args),
     /// Fetch models ahead of time.
     Models(models::Args),
     /// Make keys for callers of the service.
@@ -57,30 +60,36 @@ struct Common {
     /// Settings file; see config/default.toml for every key.
     #[arg(long, global = true, value_name = "FILE", env = "VERBATIM_CONFIG")]
     config: Option<PathBuf>,
-    /// `demo`, a hub id such as openai/whisper-large-v3-turbo, or a folder [default: demo].
-    #[arg(long, global = true, value_name = "NAME")]
-    model: Option<String>,
+    /// `demo`, a hub id such as openai/whisper-large-v3-turbo, a folder, or random:tiny (any size; speaks nonsense) [default: demo].
+    #[arg(long, global = true, value_name = "NAME", action = clap::ArgAction::Append)]
+    model: Vec<String>,
     /// Branch, tag or commit of a hub id [default: main].
     #[arg(long, global = true, value_name = "REVISION")]
     revision: Option<String>,
     /// auto, cpu, cuda, cuda:N, metal [default: auto].
-    #[arg(long, global = true, value_name = "DEVICE")]
-    device: Option<String>,
+    #[arg(long, global = true, value_name = "DEVICE", action = clap::ArgAction::Append)]
+    device: Vec<String>,
     /// auto, f32, f16, bf16 [default: auto].
-    #[arg(long, global = true, value_name = "DTYPE")]
-    dtype: Option<String>,
+    #[arg(long, global = true, value_name = "DTYPE", action = clap::ArgAction::Append)]
+    dtype: Vec<String>,
     /// Ask nothing but the model cache.
     #[arg(long, global = true)]
     offline: bool,
 }
 
 impl Common {
-    fn overrides(&self) -> Overrides {
+    /// Of one model on one device; `bench`, which takes several, reads them itself.
+    fn overrides(&self) -> Result<Overrides, Failure> {
+        let mut flags = self.shared();
+        flags.set("model.name", once("model", &self.model)?);
+        flags.set("model.device", once("device", &self.device)?);
+        flags.set("model.dtype", once("dtype", &self.dtype)?);
+        Ok(flags)
+    }
+
+    fn shared(&self) -> Overrides {
         let mut flags = Overrides::default();
-        flags.set("model.name", self.model.as_deref());
         flags.set("model.revision", self.revision.as_deref());
-        flags.set("model.device", self.device.as_deref());
-        flags.set("model.dtype", self.dtype.as_deref());
         flags.set("model.offline", self.offline.then_some(true));
         flags
     }
@@ -90,6 +99,17 @@ impl Common {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(self.config.as_deref(), variables, flags).map_err(Failure::settings)
+    }
+}
+
+fn once<'a>(flag: &str, given: &'a [String]) -> Result<Option<&'a str>, Failure> {
+    match given {
+        [] => Ok(None),
+        [value] => Ok(Some(value)),
+        _ => Err(Failure::usage(format!(
+            "--{flag} was given {} times; `verbatim bench` alone takes several",
+            given.len()
+        ))),
     }
 }
 
@@ -104,18 +124,21 @@ pub fn command() -> clap::Command {
 }
 
 pub fn run(asked: Asked) -> Result<Exit, Failure> {
-    let mut flags = asked.common.overrides();
+    let common = &asked.common;
     match &asked.verb {
         Verb::Serve(args) => {
+            let mut flags = common.overrides()?;
             args.set(&mut flags);
-            serve::run(asked.common.config(&flags)?)
+            serve::run(common.config(&flags)?)
         }
         Verb::Transcribe(args) => {
+            let mut flags = common.overrides()?;
             args.set(&mut flags);
-            transcribe::run(args, asked.common.config(&flags)?)
+            transcribe::run(args, common.config(&flags)?)
         }
         Verb::Subtitles(args) => subtitles::run(args),
-        Verb::Models(args) => models::run(args, asked.common.config(&flags)?),
+        Verb::Bench(args) => bench::run(args, common, &common.config(&common.shared())?),
+        Verb::Models(args) => models::run(args, common.config(&common.overrides()?)?),
         // Nobody reads what it might say.
         Verb::DecodeWorker { server } => {
             Ok(audio::decode_worker(*server).map_or(Exit::SomeFailed, |()| Exit::Done))
@@ -209,15 +232,23 @@ mod tests {
     #[test]
     fn flags_that_were_not_given_set_nothing() {
         let asked = Asked::parse_from(["verbatim", "serve"]);
-        let config = Config::load(None, std::iter::empty(), &asked.common.overrides()).unwrap();
+        let config = Config::load(None, std::iter::empty(), &asked.common.overrides().unwrap()).unwrap();
         assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn a_flag_that_means_one_thing_is_not_given_twice() {
+        let asked = Asked::parse_from(["verbatim", "serve", "--model", "a/b", "--model", "c/d"]);
+        assert!(asked.common.overrides().unwrap_err().to_string().contains("--model"));
+        let asked = Asked::parse_from(["verbatim", "bench", "--model", "a/b", "--model", "c/d"]);
+        assert_eq!(asked.common.model, ["a/b", "c/d"]);
     }
 
     #[test]
     fn common_flags_may_stand_on_either_side_of_the_verb() {
         for line in [["verbatim", "--model", "a/b", "serve"], ["verbatim", "serve", "--model", "a/b"]] {
             let asked = Asked::parse_from(line);
-            let config = Config::load(None, std::iter::empty(), &asked.common.overrides()).unwrap();
+            let config = Config::load(None, std::iter::empty(), &asked.common.overrides().unwrap()).unwrap();
             assert_eq!(config.model.name, "a/b");
         }
     }

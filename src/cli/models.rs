@@ -36,6 +36,10 @@ pub fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
             tracing::info!("{} is a folder on this machine: there is nothing to fetch", folder.display());
             Ok(Exit::Done)
         }
+        Source::Random(_) => {
+            tracing::info!("a random model is drawn when it is loaded: there is nothing to fetch");
+            Ok(Exit::Done)
+        }
         Source::Hub(id) => {
             let request = config.model.request(id).map_err(Failure::settings)?;
             let mut bars = Download::new();

@@ -1,7 +1,9 @@
-//! Where a model's files come from: a folder on disk, or the demo model inside the binary.
+//! Where a model's files come from: a folder on disk, the demo model inside the binary, or nowhere (`random`).
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+
+use super::random::Size;
 
 /// The bundled demo model, compiled into the binary so that a first start needs no network and no file.
 /// See models/demo/README.md.
@@ -17,6 +19,8 @@ const DEMO: &[(&str, &[u8])] = &[
 pub enum ModelFiles {
     Demo,
     Folder(PathBuf),
+    /// A published shape, without its weights.
+    Random(Size),
 }
 
 /// The tensors of a checkpoint.
@@ -26,6 +30,8 @@ pub enum Weights {
     Bytes(&'static [u8]),
     /// One file, or the shards that `model.safetensors.index.json` names.
     Paths(Vec<PathBuf>),
+    /// To be drawn, whatever the network asks for.
+    Drawn,
 }
 
 impl ModelFiles {
@@ -35,6 +41,11 @@ impl ModelFiles {
             ModelFiles::Demo => {
                 Ok(DEMO.iter().find(|(known, _)| *known == name).map(|(_, bytes)| Cow::Borrowed(*bytes)))
             }
+            ModelFiles::Random(size) => Ok(match name {
+                "config.json" => Some(Cow::Owned(size.config_json().into_bytes())),
+                "tokenizer.json" => Some(Cow::Owned(size.tokenizer_json().into_bytes())),
+                _ => None,
+            }),
             ModelFiles::Folder(folder) => {
                 let path = folder.join(name);
                 match std::fs::read(&path) {
@@ -60,6 +71,7 @@ impl ModelFiles {
                     .map(Weights::Bytes)
                     .ok_or(FilesError::Missing { name: "model.safetensors", place: self.place() });
             }
+            ModelFiles::Random(_) => return Ok(Weights::Drawn),
             ModelFiles::Folder(folder) => folder,
         };
         let single = folder.join("model.safetensors");
@@ -81,6 +93,7 @@ impl ModelFiles {
     fn place(&self) -> String {
         match self {
             ModelFiles::Demo => "the bundled demo model".to_owned(),
+            ModelFiles::Random(size) => format!("the random model {}", size.name),
             ModelFiles::Folder(folder) => format!("the folder {}", folder.display()),
         }
     }

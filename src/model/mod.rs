@@ -8,6 +8,7 @@ pub mod faults;
 pub mod files;
 pub mod hub;
 pub mod kernels;
+pub mod random;
 mod settings;
 pub mod source;
 pub mod whisper;
@@ -166,7 +167,7 @@ pub enum ModelError {
 /// What is loaded, for people and for `/gpu-info`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelInfo {
-    /// As given on the command line: `demo`, `openai/whisper-tiny`, a folder.
+    /// As given on the command line: `demo`, `openai/whisper-tiny`, a folder, `random:tiny`.
     pub name: String,
     /// The bundled demo model, which understands only its own small vocabulary.
     pub is_demo: bool,

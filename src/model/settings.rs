@@ -13,7 +13,7 @@ use super::source::{ModelId, Source, SourceError, is_revision};
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `demo`, a folder, or a hub id.
+    /// `demo`, a folder, a hub id, or `random:` and a size.
     pub name: String,
     /// Branch, tag or commit of a hub id.
     pub revision: String,
@@ -84,6 +84,7 @@ impl Settings {
         match Source::parse(&self.name)? {
             Source::Demo => Ok((ModelFiles::Demo, None)),
             Source::Folder(folder) => Ok((ModelFiles::Folder(folder), None)),
+            Source::Random(size) => Ok((ModelFiles::Random(size), None)),
             Source::Hub(id) => {
                 let fetched = hub::fetch(&self.request(id)?, on)?;
                 Ok((ModelFiles::Folder(fetched.folder), fetched.note))

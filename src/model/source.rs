@@ -1,14 +1,18 @@
-//! What `--model` says in, where its files come from out: the demo model, a folder, or a repository on the model hub.
+//! What `--model` says in, where its files come from out: the demo model, a folder, a repository on the model hub, or nowhere.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use super::random::{self, SIZES, Size};
 
 /// `model.name`, understood.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     Demo,
     Folder(PathBuf),
+    /// `random:tiny`.
+    Random(Size),
     Hub(ModelId),
 }
 
@@ -19,27 +23,16 @@ pub struct ModelId(String);
 /// The hub's own limit on the length of an id.
 const LONGEST_ID: usize = 96;
 
-/// Names by which people know OpenAI's checkpoints, for the hint in the error alone: what loads is always spelt out.
-const KNOWN_SIZES: &[&str] = &[
-    "tiny",
-    "tiny.en",
-    "base",
-    "base.en",
-    "small",
-    "small.en",
-    "medium",
-    "medium.en",
-    "large",
-    "large-v2",
-    "large-v3",
-    "large-v3-turbo",
-];
-
 impl Source {
     /// A folder that exists wins over an id of the same spelling, as it does in other tools of the hub.
     pub fn parse(name: &str) -> Result<Source, SourceError> {
         if name == "demo" {
             return Ok(Source::Demo);
+        }
+        if let Some(size) = name.strip_prefix(random::PREFIX) {
+            return Size::named(size)
+                .map(Source::Random)
+                .ok_or_else(|| SourceError::NoSize { given: name.to_owned() });
         }
         let path = Path::new(name);
         if path.is_dir() {
@@ -70,9 +63,9 @@ impl FromStr for ModelId {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self, SourceError> {
-        let size = text.strip_prefix("whisper-").unwrap_or(text);
-        if KNOWN_SIZES.contains(&size) {
-            return Err(SourceError::BareName { given: text.to_owned(), size: size.to_owned() });
+        // People know the checkpoints by their sizes; what loads is always spelt out.
+        if let Some(size) = Size::named(text.strip_prefix("whisper-").unwrap_or(text)) {
+            return Err(SourceError::BareName { given: text.to_owned(), id: size.hub_id });
         }
         let parts: Vec<&str> = text.split('/').collect();
         match parts.len() == 2 && parts.iter().all(|part| is_plain(part)) && text.len() <= LONGEST_ID {
@@ -100,8 +93,14 @@ pub enum SourceError {
     NoFolder(String),
     #[error("{0:?} is neither `demo`, nor a folder, nor a hub id such as openai/whisper-large-v3-turbo")]
     Malformed(String),
-    #[error("{given:?} is not a full hub id; did you mean openai/whisper-{size}?")]
-    BareName { given: String, size: String },
+    #[error("{given:?} is not a full hub id; did you mean {id}?")]
+    BareName { given: String, id: &'static str },
+    #[error("{given:?} is no random model; there are {}", random_names())]
+    NoSize { given: String },
+}
+
+fn random_names() -> String {
+    SIZES.iter().map(|size| format!("{}{}", random::PREFIX, size.name)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -130,8 +129,16 @@ mod tests {
 
     #[test]
     fn a_size_alone_gets_a_hint() {
-        let error = "large-v3-turbo".parse::<ModelId>().unwrap_err().to_string();
-        assert!(error.contains("openai/whisper-large-v3-turbo"), "{error}");
+        let hint = |name: &str| name.parse::<ModelId>().unwrap_err().to_string();
+        assert!(hint("large-v3-turbo").contains("openai/whisper-large-v3-turbo?"));
+        assert!(hint("distil-large-v3").contains("distil-whisper/distil-large-v3?"));
+    }
+
+    #[test]
+    fn random_models_have_the_published_sizes_and_no_other() {
+        assert_eq!(Source::parse("random:tiny.en"), Ok(Source::Random(Size::named("tiny.en").unwrap())));
+        let error = Source::parse("random:huge").unwrap_err().to_string();
+        assert!(error.contains("random:base, ") && error.contains("random:large-v3-turbo"), "{error}");
     }
 
     #[test]

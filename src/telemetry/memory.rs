@@ -1,4 +1,4 @@
-//! What the system says of its memory in, bytes that this process may still take out. Linux; elsewhere nothing is known.
+//! What the system says of its memory in, bytes that this process may still take or has taken out. Linux; elsewhere nothing is known.
 
 use std::fs;
 
@@ -11,8 +11,22 @@ pub fn available() -> Option<u64> {
     Some(container.map_or(machine, |container| container.min(machine)))
 }
 
+/// The most that this process has had in memory at once; `None`: it cannot be told.
+pub fn peak() -> Option<u64> {
+    of_process(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn of_process(status: &str) -> Option<u64> {
+    kibibytes(status, "VmHWM:")
+}
+
 fn of_machine(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    kibibytes(meminfo, "MemAvailable:")
+}
+
+/// `MemAvailable:  2048 kB`, in bytes.
+fn kibibytes(table: &str, name: &str) -> Option<u64> {
+    let line = table.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
@@ -31,6 +45,7 @@ mod tests {
     fn the_kernels_tables_are_read() {
         assert_eq!(of_machine("MemTotal:  8000 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
         assert_eq!(of_machine("MemTotal:  8000 kB\n"), None);
+        assert_eq!(of_process("Name:\tx\nVmHWM:\t    12 kB\n"), Some(12 << 10));
         assert_eq!(of_container("4096\n", "1024\n"), Some(3072));
         assert_eq!(of_container("max\n", "1024\n"), None);
     }

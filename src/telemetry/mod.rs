@@ -1,5 +1,6 @@
 //! What operators see: logs, metrics, the GPU's own readings. Logs never hold what was said.
 
+mod cores;
 pub mod gpu;
 mod gpu_block;
 mod instrument;
@@ -11,6 +12,7 @@ mod process;
 
 use std::io;
 
+pub use cores::Cores;
 pub use gpu_block::block as gpu_block;
 pub use otlp::{Traces, adopt};
 use tracing_subscriber::layer::SubscriberExt;

@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::config::{Config, ConfigError, Generation};
 use super::decoder::Decoder;
 use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened};
+use super::draw;
 use super::encoder::Encoder;
 use super::layers::bytes_of;
 use super::room::{self, Needs, Place, SPARE_LANES};
@@ -46,9 +47,52 @@ pub enum LoadError {
     OutOfMemory(String),
 }
 
+/// What loading a model would give and take, known before a weight is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// `f32`, `f16`, `bf16`.
+    pub dtype: &'static str,
+    /// Positions of the decoder.
+    pub text_ctx: usize,
+    /// Of the weights.
+    pub weight_bytes: u64,
+    /// Of the caches, and of what calls are thought to hold at once.
+    pub other_bytes: u64,
+    /// What there is; `None`: it cannot be told.
+    pub free_bytes: Option<u64>,
+}
+
+/// As `load` would go about it; the device is opened, the weights are not.
+pub fn forecast(files: &ModelFiles, options: &LoadOptions) -> Result<Forecast, LoadError> {
+    let config = read_config(files)?;
+    let opened = options.device.open()?;
+    let dtype = options.dtype.resolve(&opened)?;
+    let place = place(&opened);
+    let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
+    let needs = Needs::of(&config, dtype.size_in_bytes(), encode_batch);
+    let slots = options.slots.unwrap_or_else(|| room::slots(&config, &needs, place)).max(1);
+    let lanes = options.lanes.unwrap_or(slots + SPARE_LANES).max(slots);
+    let caches = Cache::bytes(&config, Capacity { slots, lanes }, dtype);
+    let (Place::Gpu { free } | Place::Cpu { free, .. }) = place;
+    Ok(Forecast {
+        device: opened.label,
+        dtype: dtype.as_str(),
+        text_ctx: config.max_target_positions,
+        weight_bytes: needs.weights,
+        other_bytes: caches + needs.workspace,
+        free_bytes: free,
+    })
+}
+
+fn read_config(files: &ModelFiles) -> Result<Config, LoadError> {
+    Config::from_json(&files.require("config.json")?)
+        .map_err(|error| LoadError::Config { file: "config.json", error })
+}
+
 pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadError> {
-    let config = Config::from_json(&files.require("config.json")?)
-        .map_err(|error| LoadError::Config { file: "config.json", error })?;
+    let config = read_config(files)?;
     let generation = match files.read("generation_config.json")? {
         Some(json) => Generation::from_json(&json)
             .map_err(|error| LoadError::Config { file: "generation_config.json", error })?,
@@ -88,6 +132,7 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
 
 fn open_weights(weights: Weights, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, LoadError> {
     match weights {
+        Weights::Drawn => Ok(draw::weights(dtype, device)),
         Weights::Bytes(bytes) => {
             VarBuilder::from_slice_safetensors(bytes, dtype, device).map_err(weights_error)
         }

@@ -9,6 +9,7 @@ mod cache;
 mod config;
 mod decoder;
 mod device;
+mod draw;
 mod encoder;
 mod heads;
 mod layers;
@@ -30,7 +31,7 @@ use crate::text::Token;
 
 pub use config::{Config, Generation};
 pub use device::{DeviceError, DeviceRequest, DtypeRequest};
-pub use load::{LoadError, LoadOptions};
+pub use load::{Forecast, LoadError, LoadOptions};
 
 #[derive(Debug)]
 pub struct Whisper {
@@ -49,6 +50,10 @@ pub struct Whisper {
 impl Whisper {
     pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Self, LoadError> {
         load::load(files, options)
+    }
+
+    pub fn forecast(files: &ModelFiles, options: &LoadOptions) -> Result<Forecast, LoadError> {
+        load::forecast(files, options)
     }
 
     pub fn info(&self) -> &ModelInfo {

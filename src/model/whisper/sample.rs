@@ -106,9 +106,12 @@ fn draw(logits: &[f32], step: &Step, temperature: f32, seed: u64) -> usize {
     best.1
 }
 
+/// 2^64 over the golden ratio: the distance between two seeds of SplitMix64.
+pub(super) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// SplitMix64's finaliser (Steele, Lea, Flood 2014): every input bit decides every output bit.
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+pub(super) fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(STEP);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
