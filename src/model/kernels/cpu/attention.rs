@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::curves::exp;
 use super::level::for_each_level;
-use super::tile::{PANEL, Put, Sums, sweep};
+use super::tile::{PANEL, Put, Sums, sweep, total};
 use super::{tensor, values};
 
 /// Queries at a time: with 1,500 keys 144 KiB of scores, and each key is read once for all of them.
@@ -98,7 +98,9 @@ fn some_queries_of<const M: usize>(
     for (head, packed) in packed.chunks_exact(2 * shape.packed()).enumerate() {
         for (row, scaled) in scaled.chunks_exact_mut(shape.head).enumerate() {
             let query = &queries[row * 3 * width + head * shape.head..][..shape.head];
-            scaled.iter_mut().zip(query).for_each(|(scaled, query)| *scaled = query * scale);
+            for (scaled, query) in scaled.iter_mut().zip(query) {
+                *scaled = query * scale;
+            }
         }
         let (packed_keys, values) = packed.split_at(shape.packed());
         let mut into = Into { out: scores, stride: keys, first: 0 };
@@ -137,7 +139,9 @@ pub fn softmax(scores: &mut [f32], count: usize) {
     let mut most = [f32::NEG_INFINITY; PANEL];
     let (chunks, rest) = scores.as_chunks::<PANEL>();
     for chunk in chunks {
-        most.iter_mut().zip(chunk).for_each(|(most, score)| *most = most.max(*score));
+        for (most, score) in most.iter_mut().zip(chunk) {
+            *most = most.max(*score);
+        }
     }
     let most = most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sums = [0.0; PANEL];
@@ -148,13 +152,15 @@ pub fn softmax(scores: &mut [f32], count: usize) {
             *sum += *score;
         }
     }
-    let mut sum: f32 = sums.iter().sum();
+    let mut sum = total(sums);
     for score in rest {
         *score = exp(*score - most);
         sum += *score;
     }
     let share = 1.0 / sum;
-    scores.iter_mut().for_each(|score| *score *= share);
+    for score in scores {
+        *score *= share;
+    }
 }
 
 #[cfg(test)]

@@ -154,7 +154,9 @@ impl Put for Rows<'_> {
         let mut sums = *sums;
         let columns = panel * PANEL..(panel * PANEL + PANEL).min(self.width);
         if self.begun {
-            sums.iter_mut().zip(&out[columns.clone()]).for_each(|(sum, before)| *sum += before);
+            for (sum, before) in sums.iter_mut().zip(&out[columns.clone()]) {
+                *sum += before;
+            }
         }
         match self.finish {
             Some(finish) => finish.put(self.first + row, panel, &sums, out),
@@ -200,7 +202,11 @@ impl Put for Columns<'_> {
     fn put(&mut self, row: usize, panel: usize, sums: &Sums) {
         let out = &mut self.sums[(panel * self.rows + row) * PANEL..][..PANEL];
         match self.begun {
-            true => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
+            true => {
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out += sum;
+                }
+            }
             false => out.copy_from_slice(sums),
         }
     }
@@ -227,14 +233,19 @@ impl Finish<'_> {
         let columns = panel * PANEL..(panel * PANEL + PANEL).min(width);
         let mut sums = *sums;
         if let Some(bias) = self.bias {
-            sums.iter_mut().zip(&bias[columns.clone()]).for_each(|(sum, bias)| *sum += bias);
+            for (sum, bias) in sums.iter_mut().zip(&bias[columns.clone()]) {
+                *sum += bias;
+            }
         }
         if self.gelu {
-            sums.iter_mut().for_each(|sum| *sum = gelu(*sum));
+            for sum in &mut sums {
+                *sum = gelu(*sum);
+            }
         }
         if let Some(add) = self.add {
-            let add = &add[row * width..][columns.clone()];
-            sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
+            for (sum, add) in sums.iter_mut().zip(&add[row * width..][columns.clone()]) {
+                *sum += add;
+            }
         }
         let out = &mut out[columns];
         out.copy_from_slice(&sums[..out.len()]);

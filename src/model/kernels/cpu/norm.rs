@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::level::for_each_level;
-use super::tile::PANEL;
+use super::tile::{PANEL, total};
 use super::{tensor, values};
 
 /// Fewer numbers are not worth another thread.
@@ -60,9 +60,11 @@ fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0; PANEL];
     let (chunks, rest) = row.as_chunks::<PANEL>();
     for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += of(*x));
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += of(*x);
+        }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|x| of(*x)).sum::<f32>()
+    total(sums) + rest.iter().map(|x| of(*x)).sum::<f32>()
 }
 
 #[cfg(test)]

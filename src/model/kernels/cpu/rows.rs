@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::attention::softmax;
 use super::level::for_each_level;
 use super::tensor;
-use super::tile::PANEL;
+use super::tile::{PANEL, total};
 
 /// Fewer numbers read are not worth another thread.
 const FEW: usize = 32 << 10;
@@ -107,12 +107,17 @@ fn attend_head_of<const M: usize>(query: &Query<'_>, head: usize, out: &mut [f32
     let of_head = head * query.of * width..(head * query.of + query.heard) * width;
     let scale = 1.0 / (width as f32).sqrt();
     let asked = &query.query[head * width..(head + 1) * width];
-    let mut scores: Vec<f32> =
-        query.keys[of_head.clone()].chunks_exact(width).map(|key| dot(asked, key) * scale).collect();
+    // Loops, not iterators' closures: what is not inlined into this function is not compiled for its vectors.
+    let mut scores = vec![0.0; query.heard];
+    for (score, key) in scores.iter_mut().zip(query.keys[of_head.clone()].chunks_exact(width)) {
+        *score = dot(asked, key) * scale;
+    }
     softmax(&mut scores, query.heard);
     out.fill(0.0);
     for (weight, value) in scores.iter().zip(query.values[of_head].chunks_exact(width)) {
-        out.iter_mut().zip(value).for_each(|(out, value)| *out = weight.mul_add(*value, *out));
+        for (out, value) in out.iter_mut().zip(value) {
+            *out = weight.mul_add(*value, *out);
+        }
     }
 }
 
@@ -120,11 +125,11 @@ fn attend_head_of<const M: usize>(query: &Query<'_>, head: usize, out: &mut [f32
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; PANEL];
     for (a, b) in a.as_chunks::<PANEL>().0.iter().zip(b.as_chunks::<PANEL>().0) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = a.mul_add(*b, *sum);
+        for at in 0..PANEL {
+            sums[at] = a[at].mul_add(b[at], sums[at]);
         }
     }
-    sums.iter().sum()
+    total(sums)
 }
 
 #[cfg(test)]

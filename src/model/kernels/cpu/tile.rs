@@ -24,6 +24,17 @@ pub fn tile<const M: usize>(rows: &[f32], stride: usize, panel: &[f32]) -> [Sums
     sums
 }
 
+/// Of all sixteen, in halves: one after the other they would wait for each other.
+#[inline(always)]
+pub fn total(mut sums: Sums) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for at in 0..half {
+            sums[at] += sums[at + half];
+        }
+    }
+    sums[0]
+}
+
 /// Takes what a row and a panel add up to.
 pub trait Put {
     fn put(&mut self, row: usize, panel: usize, sums: &Sums);
