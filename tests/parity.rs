@@ -25,14 +25,24 @@ use sha2::{Digest, Sha256};
 use verbatim::audio::{Limits, LogMel, MelFilters, decode};
 use verbatim::decoding::Rules;
 use verbatim::model::files::ModelFiles;
+use verbatim::model::kernels::Kernels;
 use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
 use verbatim::model::{Model, Probe, Sample, Slot, Step};
 use verbatim::text::{Token, Tokenizer};
 
 #[test]
 fn tiny_equals_transformers_in_every_slot_and_in_any_crowd() {
+    compare_tiny(Kernels::Plain);
+}
+
+#[test]
+fn tiny_by_our_own_kernels_equals_transformers_in_every_slot_and_in_any_crowd() {
+    compare_tiny(Kernels::Own);
+}
+
+fn compare_tiny(kernels: Kernels) {
     let shape = SeededShape::load("tiny");
-    let mut whisper = shape.open(4);
+    let mut whisper = shape.open(4, kernels);
     shape.compare_encodings(&whisper, &[0, 1]);
     // Every case has a slot of its own, not in order, and each is alone first.
     let slots = [3, 1, 0, 2];
@@ -61,7 +71,7 @@ fn large_v3_turbo_equals_transformers_from_bf16() {
 /// Two cases at a time: the second pair finds the slots as the first left them, and must not notice.
 fn compare_large(name: &'static str) {
     let shape = SeededShape::load(name);
-    let mut whisper = shape.open(2);
+    let mut whisper = shape.open(2, Kernels::Auto);
     shape.compare_encodings(&whisper, &[1]);
     shape.encode(&mut whisper, &[(0, 1), (1, 0)]);
     shape.compare_logits(&mut whisper, &[(0, 1), (1, 0)]);
@@ -78,7 +88,7 @@ fn compare_large(name: &'static str) {
 #[test]
 fn tiny_is_near_candle_transformers_with_its_approximate_gelu() {
     let shape = SeededShape::load("tiny");
-    let mut whisper = shape.open(1);
+    let mut whisper = shape.open(1, Kernels::Plain);
     let config: theirs::Config = serde_json::from_value(shape.facts.config.clone()).unwrap();
     let bytes = std::fs::read(shape.folder.path().join("model.safetensors")).unwrap();
     let vb = candle_nn::VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu).unwrap();
@@ -106,6 +116,15 @@ fn tiny_is_near_candle_transformers_with_its_approximate_gelu() {
 /// The whole way from a WAV file to tokens, on weights that were trained: peaked attention and real choices.
 #[test]
 fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
+    compare_demo(Kernels::Plain);
+}
+
+#[test]
+fn the_demo_model_by_our_own_kernels_says_it_too() {
+    compare_demo(Kernels::Own);
+}
+
+fn compare_demo(kernels: Kernels) {
     let house = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (facts, arrays): (Folder, Arrays) = recorded::read("demo");
     let weights = Sha256::digest(fs::read(house.join("models/demo/model.safetensors")).unwrap());
@@ -115,7 +134,8 @@ fn the_demo_model_says_what_transformers_says_under_the_timestamp_rules() {
 
     let files = ModelFiles::Folder(house.join("models/demo"));
     let (device, slots) = (DeviceRequest::Cpu, Some(facts.clips.len()));
-    let mut whisper = Whisper::load(&files, &LoadOptions { device, slots, ..Default::default() }).unwrap();
+    let mut whisper =
+        Whisper::load(&files, &LoadOptions { device, slots, kernels, ..Default::default() }).unwrap();
     let tokenizer = Tokenizer::from_json(&files.require("tokenizer.json").unwrap()).unwrap();
     let rules = Rules::new(tokenizer.into(), whisper.generation(), whisper.info());
 

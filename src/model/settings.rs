@@ -26,7 +26,7 @@ pub struct Settings {
     pub device: String,
     /// `auto`, `f32`, `f16`, `bf16`.
     pub dtype: String,
-    /// `auto`: our own where they are proven, `plain`: candle's operations alone.
+    /// `auto`, `plain`, `own`.
     pub kernels: Kernels,
     /// Windows decoded at once; 0: chosen by device and size of the model.
     pub slots: usize,

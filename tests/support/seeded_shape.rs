@@ -6,6 +6,7 @@ use candle_core::DType;
 use tempfile::TempDir;
 use verbatim::audio::LogMel;
 use verbatim::model::files::ModelFiles;
+use verbatim::model::kernels::Kernels;
 use verbatim::model::whisper::{Config, DeviceRequest, LoadOptions, Whisper};
 use verbatim::model::{AlignRow, Constraint, Lane, Model, Pick, Probe, Sample, Slot, Step};
 use verbatim::text::Token;
@@ -50,9 +51,10 @@ impl SeededShape {
         SeededShape { name, facts, arrays, mels: mels.collect(), folder }
     }
 
-    pub fn open(&self, slots: usize) -> Whisper {
+    pub fn open(&self, slots: usize, kernels: Kernels) -> Whisper {
         let files = ModelFiles::Folder(self.folder.path().to_owned());
-        let options = LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), ..Default::default() };
+        let options =
+            LoadOptions { device: DeviceRequest::Cpu, slots: Some(slots), kernels, ..Default::default() };
         Whisper::load(&files, &options).expect("the folder is whole")
     }
 

@@ -8,16 +8,23 @@ use candle_core::{DType, Device};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
-    /// Ours where they are proven and there is what they need, else candle's.
+    /// Ours where they are proven and faster, else candle's. Never in a debug build, where candle is optimised and we are not.
     #[default]
     Auto,
     /// candle's own operations alone.
     Plain,
+    /// Ours wherever there are some.
+    Own,
 }
 
 impl Kernels {
     /// Whether those of `cpu` are to be used.
     pub fn on_cpu(self, device: &Device, dtype: DType) -> bool {
-        self == Kernels::Auto && device.is_cpu() && dtype == DType::F32 && cpu::is_fast()
+        let wanted = match self {
+            Kernels::Auto => cpu::is_fast() && !cfg!(debug_assertions),
+            Kernels::Plain => false,
+            Kernels::Own => true,
+        };
+        wanted && device.is_cpu() && dtype == DType::F32
     }
 }
