@@ -45,6 +45,8 @@ class Lane:
     name: str
     runs: list[dict] = field(default_factory=list)
     peak_bytes: int | None = None
+    # Tokens of the first window: float32 programs on the same weights should say the same.
+    said: list[int] | None = None
     failed: str | None = None
 
 
@@ -110,7 +112,7 @@ def verbatim(binary: Path, dtype: str, asked: Asked, repeat: int = 1) -> tuple[d
 
 def race(binary: Path, asked: Asked, dtypes: list[str], folders: dict[str, str], rounds: int) -> list[Lane]:
     """`dtypes`: Verbatim's; `folders`: peers and their weights. Before each peer Verbatim has a turn, in the dtype that is nearest to the peer's."""
-    lanes = {name: Lane(name) for name in [*(f"verbatim {dtype}" for dtype in dtypes), *folders}}
+    lanes = {name: Lane(name) for name in [*(f"verbatim {dtype}" for dtype in dtypes), *folders]}
     peers = {}
     for name, folder in folders.items():
         try:
@@ -134,6 +136,7 @@ def race(binary: Path, asked: Asked, dtypes: list[str], folders: dict[str, str],
             if name in peers:
                 try:
                     run = peers[name].run()
+                    lanes[name].said = run.pop("said", None)
                     lanes[name].runs.append(run | {"end_to_end": round(run["mel"] + run["encode_tokens"], 3)})
                 except Failed as failed:
                     lanes[name].failed = str(failed)

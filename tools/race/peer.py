@@ -25,8 +25,6 @@ PROMPT, END = [50_258, 50_259, 50_359, 50_363], 50_257
 class CTranslate2:
     """faster-whisper's two halves: its own log-mel, and CTranslate2's Whisper as it calls it, without beams."""
 
-    packages = ("ctranslate2", "faster-whisper")
-
     def __init__(self, folder, batch, tokens, threads):
         import ctranslate2
 
@@ -53,12 +51,10 @@ class CTranslate2:
         found = self.model.generate(
             encoded, [PROMPT] * len(mel), beam_size=1, max_length=2 * self.tokens, suppress_blank=False, suppress_tokens=[END]
         )
-        return [len(one.sequences_ids[0]) for one in found]
+        return [one.sequences_ids[0] for one in found]
 
 
 class OpenAI:
-    packages = ("openai-whisper", "torch")
-
     def __init__(self, folder, batch, tokens, threads):
         import torch
         import whisper
@@ -88,12 +84,10 @@ class OpenAI:
             return self.model.encoder(mel)
 
     def whole(self, mel):
-        return [len(found.tokens) for found in self.whisper.decode(self.model, mel, self.options)]
+        return [found.tokens for found in self.whisper.decode(self.model, mel, self.options)]
 
 
 class Transformers:
-    packages = ("transformers", "torch")
-
     def __init__(self, folder, batch, tokens, threads):
         import torch
         import transformers
@@ -117,7 +111,7 @@ class Transformers:
                 mel, language="en", task="transcribe", num_beams=1, do_sample=False, min_new_tokens=self.tokens, max_new_tokens=self.tokens
             )
         # Some versions give the prompt as well.
-        return [len(one) - (len(PROMPT) if one[: len(PROMPT)].tolist() == PROMPT else 0) for one in found]
+        return [one[len(PROMPT) :] if one[: len(PROMPT)] == PROMPT else one for one in found.tolist()]
 
 
 class WhisperCpp:
@@ -125,8 +119,6 @@ class WhisperCpp:
 
     Its library is called directly: pywhispercpp's own `whisper_decode` can pass one token alone, and the prompt has four.
     """
-
-    packages = ("pywhispercpp",)
 
     def __init__(self, folder, batch, tokens, threads):
         beside = Path(importlib.util.find_spec("_pywhispercpp").origin).parent
@@ -160,7 +152,7 @@ class WhisperCpp:
             self.decode(PROMPT, 0)
             for position in range(len(PROMPT), len(PROMPT) + self.tokens - 1):
                 self.decode([1000 + position], position)
-        return Spent(spent, [self.tokens] * len(windows))
+        return Spent(spent, [range(self.tokens)] * len(windows))
 
     def decode(self, tokens, position):
         given = (ctypes.c_int32 * len(tokens))(*tokens)
@@ -175,8 +167,10 @@ class WhisperCpp:
 
 
 class Spent:
-    def __init__(self, seconds: float, lengths: list[int] | None = None):
-        self.seconds, self.lengths = seconds, lengths
+    """What of a stage's time is not its own, and how many tokens came of it."""
+
+    def __init__(self, seconds: float, tokens: list | None = None):
+        self.seconds, self.tokens = seconds, tokens
 
 
 PEERS = {
@@ -214,10 +208,12 @@ def run(peer, windows, tokens: int) -> dict:
     mel = timed("mel", peer.mel, windows)
     timed("encode", peer.encode, mel)
     found = timed("encode_tokens", peer.whole, mel)
-    lengths = found.lengths if isinstance(found, Spent) else found
+    chosen = not isinstance(found, Spent)
+    lengths = [len(said) for said in (found if chosen else found.tokens)]
     assert lengths == [tokens] * len(windows), f"{lengths} tokens where {tokens} were asked for"
     ran, waited = (now - then for now, then in zip(waits(), before))
-    return {stage: round(ms, 3) for stage, ms in spent.items()} | {"ran_s": round(ran, 3), "waited_s": round(waited, 3)}
+    said = {"said": list(map(int, found[0]))} if chosen else {}
+    return {stage: round(ms, 3) for stage, ms in spent.items()} | said | {"ran_s": round(ran, 3), "waited_s": round(waited, 3)}
 
 
 def main() -> None:

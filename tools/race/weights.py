@@ -1,6 +1,6 @@
 """Random weights of the published shapes for every program. In: a size, a folder. Out: a transformers folder, CTranslate2 folders, ggml files.
 
-    python tools/race/weights.py FOLDER tiny base
+    python tools/race/weights.py FOLDER tiny ctranslate2-int8 ggml-f16
 
 The values are those that `verbatim bench --model random:SIZE` draws (src/model/whisper/draw.rs), so all programs multiply the same numbers.
 Nothing is downloaded.
@@ -117,5 +117,4 @@ def make(cache: Path, size: str, kinds: list[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    for one in sys.argv[2:]:
-        print(json.dumps(make(Path(sys.argv[1]), one, ["ctranslate2-float32", "ctranslate2-int8", "ggml-f16", "ggml-q8_0"]), indent=1))
+    print(json.dumps(make(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))
