@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy load soak fuzz fuzz-minimise faults bombs deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy race load soak fuzz fuzz-minimise faults bombs deny
 
 help:
 	@echo "make fmt        format the code"
@@ -13,6 +13,7 @@ help:
 	@echo "make run        serve the model MODEL (demo) on port 8080"
 	@echo "make smoke      start the release build and send it real audio in every format (needs ffmpeg)"
 	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
+	@echo "make race       speed beside other programs on the same work, in turns (half an hour on two cores, which should be idle)"
 	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
 	@echo "make soak       half an hour of mixed load: memory and descriptors must not grow"
 	@echo "make fuzz       each fuzzing target for FUZZ_SECONDS (60; needs cargo-fuzz)"
@@ -52,6 +53,17 @@ accuracy:
 	"$$python" tools/accuracy/corpus.py target/accuracy/corpus; \
 	"$$python" tools/accuracy/peers.py --corpus target/accuracy/corpus --out target/accuracy/peers; \
 	"$$python" tools/accuracy/report.py --corpus target/accuracy/corpus --out target/accuracy "$$target/release/verbatim"
+
+# A Python with tools/race/requirements.txt in it; without one it is made, whisper.cpp built for this machine included. RACE: its arguments.
+RACE_PYTHON ?=
+RACE ?=
+
+race:
+	$(CARGO) build --release
+	test -n "$(RACE_PYTHON)" -o -e target/race/python/made || { python3 -m venv target/race/python && target/race/python/bin/pip install -r tools/race/requirements.txt && \
+		{ target/race/python/bin/pip install --no-binary pywhispercpp pywhispercpp==1.5.1 || echo "whisper.cpp was not built; the race goes on without it"; } && touch target/race/python/made; }
+	set -e; python="$(RACE_PYTHON)"; "$${python:-target/race/python/bin/python}" tools/race/race.py \
+		"$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim" $(RACE)
 
 load:
 	$(CARGO) build --release
