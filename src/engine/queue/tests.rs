@@ -1,3 +1,5 @@
+//! Turns of requests, keys and classes, counted: who waits, who came first, who is being decoded, and who is owed what.
+
 use proptest::prelude::*;
 
 use super::*;
