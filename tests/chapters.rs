@@ -5,11 +5,13 @@
 #[allow(dead_code, reason = "other tests have the usual settings")]
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "support/speech.rs"]
+mod speech;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use demo::transcriber_with;
+use speech::{recording, wav};
 use tokio::sync::mpsc::unbounded_channel;
 use verbatim::audio::SAMPLE_RATE;
 use verbatim::text::language;
@@ -19,26 +21,12 @@ use verbatim::transcript::{Options, Segment, Transcript};
 /// Short enough for a test; the smallest that is worth anything is some minutes.
 const CHAPTER: u64 = 40;
 
-fn recording(file: &str) -> Bytes {
-    let path = format!("{}/tests/fixtures/speech/{file}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).unwrap().into()
-}
-
 fn in_chapters(seconds: u64) -> Transcriber {
     transcriber_with(&Settings { chapter_seconds: seconds, ..Settings::default() }).0
 }
 
 fn english() -> Options {
     Options { language: Some(language::ENGLISH), ..Options::default() }
-}
-
-/// 16-bit samples at 16 kHz as a WAV file.
-fn wav(samples: &[f32]) -> Bytes {
-    let mut wav =
-        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
-    wav.extend((2 * samples.len() as u32).to_le_bytes());
-    wav.extend(samples.iter().flat_map(|sample| ((sample * 32_767.0) as i16).to_le_bytes()));
-    wav.into()
 }
 
 /// Every word with its place.

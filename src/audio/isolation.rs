@@ -23,7 +23,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use self::child::{Failure, Told};
+use self::child::{Child, Failure, Told};
 use self::frame::Job;
 use self::keeper::Keeper;
 pub use self::parts::{Part, Parts};
@@ -95,13 +95,8 @@ impl Decoder {
             Some(keeper) => self.elsewhere(keeper, upload, channels, core).await,
             None => self.here(upload, channels, core).await,
         };
-        match decoded {
-            Ok((bytes, held)) => Ok(Pending { bytes, format, rooms: self.rooms.clone(), held }),
-            Err(error) => {
-                count_failure(format, error.reason());
-                Err(error)
-            }
-        }
+        let (bytes, held) = counted(format, decoded)?;
+        Ok(Pending { bytes, format, rooms: self.rooms.clone(), held })
     }
 
     /// Decodes a moment of silence, so that what keeps processes from decoding is told before the first caller comes.
@@ -133,13 +128,9 @@ impl Decoder {
         channels: Channels,
         core: C,
     ) -> Result<(usize, Held), DecodeError> {
-        // Not worth a process, and no process could tell it from a server that died.
-        if upload.is_empty() {
-            return Err(AudioError::Empty.into());
-        }
         let size = upload.len();
         let job = Job { limits: self.limits.clone(), channels, upload: size, part: None };
-        let child = keeper.child().await.map_err(DecodeError::internal)?;
+        let child = child_for(keeper, &upload).await?;
         let told = child.decode(job, upload).await;
         drop(core);
         let told = told.map_err(|failure| gave_up(failure, &self.limits, size))?;
@@ -150,6 +141,14 @@ impl Decoder {
     pub async fn room(&self, samples: usize) -> Room {
         self.rooms.take(samples.saturating_mul(size_of::<f32>()), duration_of(samples)).await
     }
+}
+
+async fn child_for(keeper: &Keeper, upload: &Bytes) -> Result<Child, DecodeError> {
+    // Not worth a process, and no process could tell it from a server that died.
+    if upload.is_empty() {
+        return Err(AudioError::Empty.into());
+    }
+    keeper.child().await.map_err(DecodeError::internal)
 }
 
 /// What the caller and the log are told of a process that failed at an upload of `size` bytes.
@@ -210,6 +209,10 @@ impl Pending {
             }),
         }
     }
+}
+
+fn counted<T>(format: &'static str, done: Result<T, DecodeError>) -> Result<T, DecodeError> {
+    done.inspect_err(|error| count_failure(format, error.reason()))
 }
 
 fn count_failure(format: &'static str, reason: &'static str) {

@@ -24,8 +24,8 @@ fn of_machine(meminfo: &str) -> Option<u64> {
     kibibytes(meminfo, "MemAvailable:")
 }
 
-/// `MemAvailable:  2048 kB`, in bytes.
-fn kibibytes(table: &str, name: &str) -> Option<u64> {
+/// A line of such a table, `MemAvailable:  2048 kB`, in bytes.
+pub fn kibibytes(table: &str, name: &str) -> Option<u64> {
     let line = table.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)

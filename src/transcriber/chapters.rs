@@ -97,12 +97,20 @@ impl Transcriber {
             attendance: self.engine.attend(ticket),
             _room: None,
         };
-        let Sound::Upload(upload) = sound else {
-            recording.source = self.held(sound, class).await?;
-            return Ok(recording);
+        let started = Instant::now();
+        let upload = match sound {
+            Sound::Upload(upload) => upload,
+            Sound::Raw(samples) => {
+                recording.source = Source::Held(self.raw(samples, class).await?, 0);
+                recording.decode_time = started.elapsed();
+                return Ok(recording);
+            }
+            Sound::Pcm(pcm) => {
+                recording.source = Source::Held(pcm, 0);
+                return Ok(recording);
+            }
         };
         if recording.longest.is_none() {
-            let started = Instant::now();
             let (apart, room) = self.decoded(upload, options.channels, class).await?;
             recording.incomplete = apart.incomplete;
             recording.source = Source::Apart(apart.channels);

@@ -84,17 +84,9 @@ impl Transcriber {
         Ok(Decoded { pcm: channels.swap_remove(0), incomplete })
     }
 
-    /// What need not be decoded from a container.
-    pub(super) async fn held(&self, sound: Sound, class: Class) -> Result<Source, TranscribeError> {
-        let pcm = match sound {
-            Sound::Upload(upload) => return Ok(Source::Parts(Box::new(self.decoder.parts(upload).await?))),
-            Sound::Raw(samples) => {
-                let limits = self.decoder.limits().clone();
-                self.on_cpu(class, move || audio::decode_raw(&samples, &limits)).await??
-            }
-            Sound::Pcm(pcm) => pcm,
-        };
-        Ok(Source::Held(pcm, 0))
+    pub(super) async fn raw(&self, samples: Bytes, class: Class) -> Result<Pcm, TranscribeError> {
+        let limits = self.decoder.limits().clone();
+        Ok(self.on_cpu(class, move || audio::decode_raw(&samples, &limits)).await??)
     }
 
     /// The upload decoded, once there is room for its samples.

@@ -1,28 +1,18 @@
 """Texts of each program in (quality.py); how alike they are, and how many words are wrong, out. Checks itself when it is run."""
 
 import difflib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "smoke"))
+from edits import word_errors, words  # noqa: E402
 
 WORDS_APART, ALIKE, ERRORS_APART = 0.01, 0.98, 0.3
-
-
-def words(text: str) -> list[str]:
-    """Without capitals and punctuation, as tools/accuracy counts them."""
-    return "".join(c if c.isalnum() or c == "'" else " " for c in text.lower()).split()
 
 
 def similarity(one: str, other: str) -> float:
     """Of the letters, spaces between words included: 1 where all are the same."""
     return difflib.SequenceMatcher(None, " ".join(words(one)), " ".join(words(other)), autojunk=False).ratio()
-
-
-def word_errors(truth: list[str], heard: list[str]) -> int:
-    """Edits between two lists of words."""
-    row = list(range(len(heard) + 1))
-    for i, expected in enumerate(truth):
-        diagonal, row[0] = row[0], i + 1
-        for j, word in enumerate(heard):
-            diagonal, row[j + 1] = row[j + 1], min(diagonal + (expected != word), row[j] + 1, row[j + 1] + 1)
-    return row[-1]
 
 
 def count(texts: dict[str, str]) -> int:

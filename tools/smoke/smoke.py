@@ -11,24 +11,11 @@ import subprocess
 import sys
 import tempfile
 
+from edits import word_errors, words
 from formats import FAULTS, READ, REFUSED
 from server import Server
 
 SPEECH = pathlib.Path(__file__).resolve().parents[2] / "tests/fixtures/speech"
-
-
-def words(text):
-    return "".join(c if c.isalnum() or c == "'" else " " for c in text.lower()).split()
-
-
-def word_errors(truth, heard):
-    """Edits between two lists of words."""
-    row = list(range(len(heard) + 1))
-    for i, expected in enumerate(truth):
-        diagonal, row[0] = row[0], i + 1
-        for j, word in enumerate(heard):
-            diagonal, row[j + 1] = row[j + 1], min(diagonal + (expected != word), row[j] + 1, row[j + 1] + 1)
-    return row[-1]
 
 
 def understood(server, clips):

@@ -44,10 +44,10 @@ impl Child {
     /// Until it knows how much audio the upload holds. The upload is let go of as soon as the process has it.
     pub async fn decode(self, job: Job, upload: Bytes) -> Result<Told, Failure> {
         let most = job.limits.max_decoded_bytes;
-        let (answer, Talk { process, output, within }) = self.ask(job, upload).await?;
+        let (answer, talk) = self.ask(job, upload).await?;
         match answer {
             Answer::Decoded { channels, samples, incomplete } => {
-                let told = Told { process, output, channels, samples, incomplete, within };
+                let told = Told { talk, channels, samples, incomplete };
                 match channels > 0 && samples > 0 && told.bytes() <= most {
                     true => Ok(told),
                     false => Err(Failure::Nonsense),
@@ -157,12 +157,10 @@ impl Telling {
 /// A process that has decoded its upload and holds the samples.
 #[derive(Debug)]
 pub(super) struct Told {
-    process: process::Child,
-    output: File,
+    talk: Talk,
     channels: usize,
     samples: usize,
     incomplete: Option<Incomplete>,
-    within: Duration,
 }
 
 impl Told {
@@ -171,16 +169,12 @@ impl Told {
     }
 
     pub async fn samples(self) -> Result<Apart, Failure> {
-        let Told { mut process, mut output, channels, samples, incomplete, within } = self;
-        let read = spawn_blocking(move || {
-            let pcm = (0..channels).map(|_| frame::read_pcm(&mut output, samples));
-            pcm.collect::<io::Result<Vec<Pcm>>>()
-        });
-        let read = tokio::time::timeout(within, read).await.map_err(|_| Failure::Late)?;
-        match read.map_err(|error| Failure::Internal(error.to_string()))? {
-            Ok(channels) => Ok(Apart { channels, incomplete }),
-            Err(_) => Err(Failure::of(&mut process).await),
-        }
+        let Told { talk, channels, samples, incomplete } = self;
+        let read = move |output: &mut File| -> io::Result<Vec<Pcm>> {
+            (0..channels).map(|_| frame::read_pcm(output, samples)).collect()
+        };
+        let (_, channels) = talk.hear(read).await?;
+        Ok(Apart { channels, incomplete })
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
 
 use super::frame::Job;
+use crate::telemetry::memory;
 
 /// Beside the upload and the samples: one packet, the resampler's filters, what a container's tables take.
 const FIXED: u64 = 128 << 20;
@@ -28,8 +29,9 @@ pub(super) fn to_job(job: &Job) -> io::Result<()> {
         .saturating_add((job.limits.max_decoded_bytes as u64).saturating_mul(2));
     // What is mapped already (a GPU build maps gigabytes of libraries) is not the job's.
     let mapped = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    limit(Resource::Data, kib(&mapped, "VmData:").saturating_add(room))?;
-    limit(Resource::As, kib(&mapped, "VmSize:").saturating_add(room))?;
+    let now = |name: &str| memory::kibibytes(&mapped, name).unwrap_or(0);
+    limit(Resource::Data, now("VmData:").saturating_add(room))?;
+    limit(Resource::As, now("VmSize:").saturating_add(room))?;
     // The decoder minds its own clock and says so; this is for one that does not come to it.
     let seconds = job.limits.max_decode_time.as_secs().saturating_add(2);
     // At the hard limit the system kills without a word; a second earlier it says why.
@@ -51,11 +53,4 @@ fn limit_in_two(resource: Resource, (soft, hard): (u64, u64)) -> io::Result<()> 
     let now = rustix::process::getrlimit(resource);
     let least = |most: u64| [Some(most), now.current, now.maximum].into_iter().flatten().min();
     Ok(setrlimit(resource, Rlimit { current: least(soft), maximum: least(hard) })?)
-}
-
-/// A line of /proc/self/status in bytes; 0 where there is none.
-fn kib(status: &str, name: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    number.unwrap_or(0) << 10
 }

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::child::{Next, Telling};
 use super::frame::Job;
-use super::{DecodeError, Decoder, count_failure, gave_up};
+use super::keeper::Keeper;
+use super::{DecodeError, Decoder, child_for, counted, gave_up};
 use crate::audio::decode::{Limits, Taker, decode_in_parts};
 use crate::audio::{AudioError, Pcm, SAMPLE_RATE, kind};
 use crate::transcript::{Channels, Incomplete};
@@ -52,28 +53,20 @@ impl Decoder {
     /// `decode` with all channels mixed into one, part by part. Who asks for a part should hold a core.
     pub async fn parts(&self, upload: Bytes) -> Result<Parts, DecodeError> {
         let (format, size, limits) = (kind(&upload), upload.len(), self.limits.clone());
-        let begun = match &self.keeper {
-            // Not worth a process, and no process could tell it from a server that died.
-            Some(_) if upload.is_empty() => Err(AudioError::Empty.into()),
-            Some(keeper) => {
-                let job =
-                    Job { limits: limits.clone(), channels: Channels::Mix, upload: size, part: Some(PART) };
-                let child = keeper.child().await.map_err(DecodeError::internal)?;
-                let telling = child.begin(job, upload).await;
-                telling
-                    .map(|telling| From::Elsewhere(Box::new(telling)))
-                    .map_err(|failure| gave_up(failure, &limits, size))
-            }
-            None => Ok(From::Here(here(upload, limits.clone()))),
+        let from = match &self.keeper {
+            Some(keeper) => counted(format, elsewhere(keeper, upload, &limits).await)?,
+            None => From::Here(here(upload, limits.clone())),
         };
-        match begun {
-            Ok(from) => Ok(Parts { from, limits, format, size, incomplete: None }),
-            Err(error) => {
-                count_failure(format, error.reason());
-                Err(error)
-            }
-        }
+        Ok(Parts { from, limits, format, size, incomplete: None })
     }
+}
+
+async fn elsewhere(keeper: &Keeper, upload: Bytes, limits: &Limits) -> Result<From, DecodeError> {
+    let size = upload.len();
+    let job = Job { limits: limits.clone(), channels: Channels::Mix, upload: size, part: Some(PART) };
+    let telling = child_for(keeper, &upload).await?.begin(job, upload).await;
+    let telling = telling.map_err(|failure| gave_up(failure, limits, size))?;
+    Ok(From::Elsewhere(Box::new(telling)))
 }
 
 /// In a thread that waits whenever one part is told and another is there.
@@ -111,8 +104,7 @@ impl Parts {
             }
             Err(error) => {
                 self.from = From::Done;
-                count_failure(self.format, error.reason());
-                Err(error)
+                counted(self.format, Err(error))
             }
         }
     }

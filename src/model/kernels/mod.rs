@@ -8,7 +8,7 @@ use candle_core::{DType, Device};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernels {
-    /// Ours where they are proven and faster, else candle's. Never in a debug build, where candle is optimised and we are not.
+    /// Ours where they should be faster, else candle's. Never in a debug build, where candle is optimised and we are not.
     #[default]
     Auto,
     /// candle's own operations alone.

@@ -85,19 +85,17 @@ impl Cache {
 }
 
 impl Text {
+    /// All positions, whatever they mean.
+    pub fn all(&self) -> (&Tensor, &Tensor) {
+        (&self.keys, &self.values)
+    }
+
     /// Appends `k`, `v` (`[heads, tokens, head]`) at `position` and gives back all keys and values up to there.
     pub fn extend(&self, k: &Tensor, v: &Tensor, position: usize) -> Result<(Tensor, Tensor)> {
         self.keys.slice_set(k, 1, position)?;
         self.values.slice_set(v, 1, position)?;
         let end = position + k.dim(1)?;
         Ok((self.keys.narrow(1, 0, end)?, self.values.narrow(1, 0, end)?))
-    }
-}
-
-impl Text {
-    /// All positions, whatever they mean.
-    pub fn all(&self) -> (&Tensor, &Tensor) {
-        (&self.keys, &self.values)
     }
 }
 

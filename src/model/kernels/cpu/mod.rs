@@ -25,8 +25,13 @@ pub use rows::{Heard, attend_rows};
 /// What `read` makes of a dense f32 tensor's values.
 fn values<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => Ok(read(&values[from..to])),
+    Ok(read(dense(&storage, layout.contiguous_offsets())?))
+}
+
+/// `range`: where in the storage a tensor lies, if it is in one piece.
+fn dense(storage: &Storage, range: Option<(usize, usize)>) -> Result<&[f32]> {
+    match (storage, range) {
+        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => Ok(&values[from..to]),
         _ => bail!("the CPU kernels take dense f32 tensors of the CPU alone"),
     }
 }

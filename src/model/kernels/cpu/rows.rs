@@ -2,13 +2,13 @@
 //!
 //! Keys and values stay where they are; reading them is nearly all of the time that it takes.
 
-use candle_core::{CpuStorage, Result, Storage, StorageRef, Tensor, bail};
+use candle_core::{Result, StorageRef, Tensor, bail};
 use rayon::prelude::*;
 
 use super::attention::softmax;
 use super::level::for_each_level;
-use super::tensor;
 use super::tile::{PANEL, total};
+use super::{dense, tensor};
 
 /// Fewer numbers read are not worth another thread.
 const FEW: usize = 32 << 10;
@@ -52,11 +52,11 @@ pub fn attend_rows(x: &Tensor, width: usize, heads: usize, rows: &[Heard]) -> Re
             .map(|row| Ok((read(row.keys, shape)?, read(row.values, shape)?)))
             .collect::<Result<Vec<_>>>()?,
     );
-    let queries = slice(&queries.0, queries.1.contiguous_offsets())?;
+    let queries = dense(&queries.0, queries.1.contiguous_offsets())?;
     let mut all = Vec::with_capacity(count);
     for (row, (keys, values)) in rows.iter().zip(&caches) {
         let of = keys.2;
-        let (keys, values) = (slice(&keys.0, Some(keys.1))?, slice(&values.0, Some(values.1))?);
+        let (keys, values) = (dense(&keys.0, Some(keys.1))?, dense(&values.0, Some(values.1))?);
         for index in 0..row.queries {
             let heard = row.positions + if row.causal { index } else { 0 };
             if heard == 0 || heard > of || values.len() != keys.len() {
@@ -87,13 +87,6 @@ fn read(cache: &Tensor, shape: (usize, usize)) -> Result<Cached<'_>> {
     match (layout.contiguous_offsets(), layout.dims()) {
         (Some(range), [heads, of, head]) if (*heads, *head) == shape => Ok((storage, range, *of)),
         _ => bail!("keys of shape {:?}", layout.dims()),
-    }
-}
-
-fn slice(storage: &Storage, range: Option<(usize, usize)>) -> Result<&[f32]> {
-    match (storage, range) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) => Ok(&values[from..to]),
-        _ => bail!("the CPU kernels take dense f32 tensors of the CPU alone"),
     }
 }
 
