@@ -14,6 +14,7 @@ from pathlib import Path
 
 from client import Server, speech, wav
 
+HOUSE = Path(__file__).parents[2]
 MIB = 1 << 20
 
 
@@ -126,6 +127,8 @@ def bombs():
     yield "MP4 whose sizes are 2^31 entries", mp4(table(b"stsz", 0, 0, 0x7FFFFFFF, 1))
     yield "MP4 whose times are 2^32 entries", mp4(table(b"stts", 0, 0xFFFFFFFF, 0xFFFFFFFF, 1) + table(b"stsz", 0, 1, 0xFFFFFFFF))
     yield "MP4 whose chunks are 2^32 entries", mp4(table(b"stco", 0, 0xFFFFFFFF, 1) + table(b"stsc", 0, 0xFFFFFFFF, 1, 1, 1))
+    # Found by fuzzing.
+    yield "MP4 of 2.8 KB whose fragments announce 2^32 samples", (HOUSE / "fuzz/corpus/mp4/abc86da476dad15e").read_bytes()
     yield "Matroska of elements of 2^56 bytes", mkv()
     yield "CAF of 76 bytes that made symphonia's reader allocate 4 GiB", caf()
     yield "ID3 tag that announces 256 MiB", b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(1000)

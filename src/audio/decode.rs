@@ -163,6 +163,9 @@ struct Ending {
 
 /// Reads packet by packet to the end, or to where it goes no further.
 fn read(bytes: Bytes, limits: &Limits, heard: &mut Heard<'_>) -> Result<Ending, AudioError> {
+    if boxes::announces_too_much(&bytes) {
+        return Err(AudioError::Damaged("its fragments announce more samples than it has bytes".to_owned()));
+    }
     let clock = Clock::start(limits.max_decode_time);
     let source = Source::new(bytes.clone(), clock.clone());
     let extent = source.extent();

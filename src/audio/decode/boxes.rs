@@ -11,6 +11,17 @@ pub(super) fn tracks(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     boxes(moov).filter(|(kind, _)| kind == b"trak").map(|(_, body)| body)
 }
 
+/// Whether its fragments announce more samples than it has bytes, which no file does: symphonia would count them one by one, also
+/// where each is nothing.
+pub(super) fn announces_too_much(file: &[u8]) -> bool {
+    let each = |bytes, wanted: &'static [u8; 4]| boxes(bytes).filter(move |(kind, _)| kind == wanted);
+    let runs = each(file, b"moof").flat_map(|(_, moof)| each(moof, b"traf"));
+    let runs = runs.flat_map(|(_, traf)| each(traf, b"trun"));
+    // After version and flags.
+    let counts = runs.filter_map(|(_, trun)| trun.get(4..)?.first_chunk().copied());
+    counts.map(|count| u64::from(u32::from_be_bytes(count))).sum::<u64>() > file.len() as u64
+}
+
 /// The first box of that kind in `bytes`.
 pub(super) fn child<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(kind, _)| kind == wanted).map(|(_, body)| body)
@@ -41,4 +52,33 @@ fn id(trak: &[u8]) -> Option<u32> {
     let tkhd = child(trak, b"tkhd")?;
     let at = if tkhd.first()? == &1 { 20 } else { 12 };
     tkhd.get(at..)?.first_chunk().map(|&id| u32::from_be_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        [&(8 + body.len() as u32).to_be_bytes()[..], kind, body].concat()
+    }
+
+    fn fragment(samples: u32) -> Vec<u8> {
+        let run = [&[0; 4][..], &samples.to_be_bytes()].concat();
+        boxed(b"moof", &boxed(b"traf", &boxed(b"trun", &run)))
+    }
+
+    #[test]
+    fn fragments_may_announce_as_many_samples_as_there_are_bytes() {
+        let file = |counts: &[u32]| {
+            let fragments = counts.iter().map(|count| fragment(*count)).collect::<Vec<_>>().concat();
+            [boxed(b"ftyp", b"iso5"), fragments].concat()
+        };
+        assert!(!announces_too_much(&file(&[])));
+        assert!(!announces_too_much(&file(&[30, 30])));
+        assert!(announces_too_much(&file(&[u32::MAX])));
+        // Each alone would pass, and no sum runs over.
+        assert!(announces_too_much(&file(&[60, 60])));
+        assert!(announces_too_much(&file(&[u32::MAX; 3])));
+        assert!(!announces_too_much(b"\0\0\0\x20moof\0\0\0\x18traf"));
+    }
 }
