@@ -1,12 +1,11 @@
-//! How fast an upload becomes samples at 16 kHz, container by container.
-//!
-//! Run with `cargo bench --bench decode`; prints the median of 20 decodes each, and how many times real time that is.
+//! How fast an upload becomes samples at 16 kHz, container by container: `cargo bench --bench decode`. Elements are samples, so 16 k
+//! elements a second are real time.
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use verbatim::audio::{Settings, decode};
 
 const FILES: &[&str] = &[
@@ -19,23 +18,21 @@ const FILES: &[&str] = &[
     "audio/hybrid-48k-stereo.opus",
 ];
 
-fn main() {
+fn containers(criterion: &mut Criterion) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let limits = Settings::default().limits();
+    let mut group = criterion.benchmark_group("decode");
+    group.sample_size(20);
     for name in FILES {
         let bytes = Bytes::from(std::fs::read(fixtures.join(name)).expect("the fixture is there"));
-        let mut seconds = 0.0;
-        let mut times: Vec<Duration> = (0..20)
-            .map(|_| {
-                let start = Instant::now();
-                let decoded = decode(black_box(bytes.clone()), &limits).expect("the fixture is sound");
-                let took = start.elapsed();
-                seconds = decoded.pcm.duration().as_secs_f64();
-                took
-            })
-            .collect();
-        times.sort();
-        let median = times[times.len() / 2];
-        println!("{name}, {seconds:.1} s: {median:?}, {:.0} times real time", seconds / median.as_secs_f64());
+        let decoded = decode(bytes.clone(), &limits).expect("the fixture is sound");
+        group.throughput(Throughput::Elements(decoded.pcm.samples().len() as u64));
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| decode(black_box(bytes.clone()), &limits).expect("the fixture is sound"));
+        });
     }
+    group.finish();
 }
+
+criterion_group!(benches, containers);
+criterion_main!(benches);

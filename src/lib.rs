@@ -28,6 +28,9 @@ pub mod model;
 pub mod text;
 pub mod timing;
 
+// What its arithmetic is made of.
+mod vector;
+
 // What people and machines see of it.
 pub mod cli;
 pub mod config;

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use speech::{recording, wav};
+use verbatim::model::whisper::DtypeRequest;
+use verbatim::transcriber::Settings;
 use verbatim::transcript::{Options, Task, Transcript};
 
 /// Share of words wrong in clips of one or two sentences.
@@ -133,6 +135,49 @@ async fn unseen_sentences_are_understood_with_their_language_and_times() {
     let (median, most) = (edges[edges.len() / 2], edges[edges.len() * 9 / 10]);
     assert!(median <= 0.1, "segment edges are off by {median} s in the median");
     assert!(most <= 0.3, "a tenth of the segment edges is off by more than {most} s");
+}
+
+/// Share of words that may be wrong in `q8_0` and are not in f32, and by which their numbers may differ.
+const MOST_WRONG_BY_ROUNDING: f64 = 0.003;
+const MOST_WORDS_APART: f64 = 0.01;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_of_8_bits_are_understood_as_well() {
+    let mut heard = Vec::new();
+    for dtype in [DtypeRequest::F32, DtypeRequest::Q8] {
+        let (transcriber, _worker) = demo::transcriber_in(dtype, &Settings::default());
+        let (mut tally, mut said) = (Tally::default(), 0);
+        for clip in clips() {
+            let transcript = transcriber.transcribe(bytes(&clip), &Options::default()).await.unwrap();
+            tally.add(&clip.file, &clip.text, &transcript.text());
+            said += words(&transcript.text()).len();
+        }
+        heard.push((tally, said as f64));
+    }
+    let [(exact, exactly), (rounded, roundly)] = &heard[..] else { panic!("two of them") };
+    let more = (rounded.errors as f64 - exact.errors as f64) / exact.words as f64;
+    assert!(more <= MOST_WRONG_BY_ROUNDING, "{:?} and in f32 {:?}", rounded.said, exact.said);
+    assert!((roundly / exactly - 1.0).abs() <= MOST_WORDS_APART, "{roundly} words and in f32 {exactly}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_context_hears_short_clips_as_well_and_changes_no_long_recording() {
+    let settings = Settings { short_context_seconds: 20, ..Settings::default() };
+    let (transcriber, _worker) = demo::transcriber_with(&settings);
+    let (whole, _worker) = demo::transcriber();
+    let mut tally = Tally::default();
+    for clip in clips() {
+        let options = Options::default();
+        let short = transcriber.transcribe(bytes(&clip), &options).await.unwrap();
+        let whole = whole.transcribe(bytes(&clip), &options).await.unwrap();
+        if clip.duration > 20.0 {
+            assert_eq!(short.text(), whole.text(), "{}", clip.file);
+        } else {
+            tally.add(&clip.file, &clip.text, &short.text());
+        }
+    }
+    assert!(tally.words > 0);
+    tally.assert_below(MOST_WRONG);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ async fn converse(client: usize, engine: &Engine, crowd: &Crowd, rules: &Arc<Rul
             fallback: Fallback { temperatures: vec![0.0], ..Fallback::default() },
             ..Request::default()
         };
-        let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
+        let mel = Arc::new(LogMel::new(80, Vec::new()));
         let sequence = Sequence::new(rules.clone(), request, mel, Duration::from_secs(2));
         let ticket = Ticket { request: client as u64, class: Class::Interactive, ..Ticket::default() };
         let place = engine.place(ticket).await.unwrap();

@@ -157,7 +157,7 @@ fn usage_errors_end_with_2() {
 fn settings_that_cannot_be_met_end_with_64_and_name_the_way_out() {
     assert!(refusal(&["serve", "--model", "large-v3"], 64).contains("openai/whisper-large-v3"));
     assert!(refusal(&["serve", "--model", "./nowhere"], 64).contains("model.name"));
-    assert!(refusal(&["serve", "--dtype", "q8_0", "--port", "0"], 64).contains("model.dtype"));
+    assert!(refusal(&["serve", "--dtype", "q4_0", "--port", "0"], 64).contains("model.dtype"));
     assert!(refusal(&["serve", "--config", "nowhere.toml"], 64).contains("nowhere.toml"));
     let cache = tempfile::tempdir().unwrap();
     let mut offline = verbatim();

@@ -27,7 +27,7 @@ fn log_mel(window: usize) -> Arc<LogMel> {
             (bin * 0.11 + window as f32).sin() * (frame * 0.013 * (1 + window) as f32).cos() * 0.8
         })
         .collect();
-    Arc::new(LogMel { n_mels: 80, values })
+    Arc::new(LogMel::new(80, values))
 }
 
 fn step(slot: usize) -> Step {

@@ -26,7 +26,7 @@ const ROWS: &[(usize, &[&str])] = &[
     (3, &["decoding"]),
     (2, &["model"]),
     (1, &["audio", "text", "format"]),
-    (0, &["transcript", "telemetry", "readiness", "shutdown"]),
+    (0, &["transcript", "telemetry", "readiness", "shutdown", "vector"]),
 ];
 
 /// Crates that one part of the house alone may name; a home is a prefix of a path below `src/`.
@@ -52,7 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry_otlp", &["telemetry/otlp.rs"]),
     ("opentelemetry_sdk", &["telemetry/otlp.rs"]),
     ("opus_decoder", &["audio/decode"]),
-    ("realfft", &["audio/mel.rs", "audio/steady.rs"]),
+    ("realfft", &["audio/steady.rs"]),
     ("rubato", &["audio/resample.rs"]),
     ("rustix", &["audio/isolation/"]),
     ("safetensors", &["model/"]),
@@ -101,9 +101,18 @@ const UNSAFE: &[(&str, &str)] = &[
         "candle can be told its number of threads through the environment alone, and no thread runs yet",
     ),
     (
-        "model/kernels/cpu/level.rs",
+        "vector.rs",
         "functions compiled for wider vectors than every processor has are called where they have been detected",
     ),
+    (
+        "vector/chip.rs",
+        "products of whole numbers and 16-bit floats have instructions that compilers make of no loop; each is checked against one",
+    ),
+    (
+        "vector/eight.rs",
+        "one instruction a function, for transforms that compilers make scalar code or a mess of shuffles of",
+    ),
+    ("model/kernels/cpu/ints.rs", "as tile.rs: the inner loop of products of whole numbers"),
     (
         "model/kernels/cpu/tile.rs",
         "the one inner loop of all products: without checks of what was checked before it, it is half as fast again",

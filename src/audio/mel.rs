@@ -3,20 +3,18 @@
 //! Follows `log_mel_spectrogram` in openai/whisper@c0d2f62, whisper/audio.py lines 110-157. The filters are computed
 //! (Slaney's scale and norm, as librosa makes them): they agree with whisper's `mel_filters.npz` to 3e-9.
 
+mod spectrum;
+
 use std::f64::consts::TAU;
 use std::ops::Range;
-use std::sync::Arc;
 
 use rayon::prelude::*;
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
 
 use super::{HOP, LogMel, SAMPLE_RATE, WINDOW_FRAMES, WINDOW_SAMPLES};
+use crate::vector::curves::log10;
+use crate::vector::for_each_level;
+use spectrum::{BINS, LANES, Lane, N_FFT, Scratch, Spectrum};
 
-/// Samples under one transform: 25 ms.
-const N_FFT: usize = 400;
-/// Frequency bins of one transform, 40 Hz apart.
-const BINS: usize = N_FFT / 2 + 1;
 /// Frame `t` is centred on sample `t * HOP`, so it begins this much before.
 const CENTRE: usize = N_FFT / 2;
 /// Whisper's floor under the power before the logarithm.
@@ -27,9 +25,7 @@ const CHUNK: usize = 128;
 /// Filters and transform plan for one number of mel bins (80 or 128); made once, shared by all threads.
 pub struct MelFilters {
     n_mels: usize,
-    /// A periodic Hann window, `[400]`.
-    hann: Vec<f32>,
-    fft: Arc<dyn RealToComplex<f32>>,
+    spectrum: Spectrum,
     /// Of each mel bin, the first frequency bin it hears and its weights from there: a triangle, zero elsewhere.
     filters: Vec<(usize, Vec<f32>)>,
 }
@@ -48,9 +44,7 @@ impl std::fmt::Debug for MelFilters {
 impl MelFilters {
     /// `n_mels`: 80, or 128 for large-v3 and its kin; any other number gives the same construction.
     pub fn new(n_mels: usize) -> Self {
-        let hann = hann(N_FFT);
-        let fft = RealFftPlanner::new().plan_fft_forward(N_FFT);
-        MelFilters { n_mels, hann, fft, filters: triangles(n_mels) }
+        MelFilters { n_mels, spectrum: Spectrum::new(hann(N_FFT)), filters: triangles(n_mels) }
     }
 
     /// The spectrogram `[n_mels, 3000]` of one window, padded to 30 s with zeros as `pad_or_trim` does.
@@ -61,34 +55,21 @@ impl MelFilters {
         // Frames from here on begin at or after the last sample. The last frame of all also mirrors the window's end,
         // but only samples that it covers anyway.
         let heard = (samples.len() + CENTRE).div_ceil(HOP).min(WINDOW_FRAMES);
-        let mut rows = vec![0.0f32; heard * self.n_mels];
-        let peak = rows
-            .par_chunks_mut(CHUNK * self.n_mels.max(1))
-            .enumerate()
-            .map(|(chunk, rows)| self.log_power(samples, chunk * CHUNK, End::Mirrored, rows))
-            .reduce(|| f32::NEG_INFINITY, f32::max);
+        let (chunks, peak) = self.log_powers(samples, 0..heard, End::Mirrored);
         let silence = FLOOR.log10();
         // Whisper clamps to 8 below the loudest value of the whole window, padding included.
         let peak = if heard < WINDOW_FRAMES { peak.max(silence) } else { peak };
-        let mut values = vec![normalised(silence, peak); self.n_mels * WINDOW_FRAMES];
-        for (mel, row) in values.chunks_exact_mut(WINDOW_FRAMES).enumerate() {
-            for (value, frame) in row.iter_mut().zip(rows.chunks_exact(self.n_mels.max(1))) {
-                *value = normalised(frame[mel], peak);
-            }
-        }
-        LogMel { n_mels: self.n_mels, values }
+        self.normalise(&chunks, heard, peak)
     }
 
     /// The loudest log-mel value of a whole recording, by which the reference's sequential mode normalises each of its windows
     /// (transcribe.py calls `log_mel_spectrogram` once, with 30 s of silence after the end).
     pub fn peak(&self, samples: &[f32]) -> f32 {
         let frames = samples.len() / HOP + 1;
-        let chunks = (0..frames).step_by(CHUNK).collect::<Vec<_>>();
-        let loudest = chunks.into_par_iter().map(|first| {
-            let mut rows = vec![0.0f32; CHUNK.min(frames - first) * self.n_mels];
-            self.log_power(samples, first, End::Open, &mut rows)
-        });
-        loudest.reduce(|| f32::NEG_INFINITY, f32::max).max(FLOOR.log10())
+        let parts = (0..frames).step_by(WINDOW_FRAMES);
+        let loudest = parts
+            .map(|first| self.log_powers(samples, first..frames.min(first + WINDOW_FRAMES), End::Open).1);
+        loudest.fold(FLOOR.log10(), f32::max)
     }
 
     /// The spectrogram `[n_mels, 3000]` of the frames from `first` on of a recording that goes on in silence, normalised by
@@ -97,45 +78,95 @@ impl MelFilters {
     /// The reference pads its last window with zeros, which in a normalised log-mel are loud; transformers pads it with
     /// silence, and so do we: on the demo model the zeros cost words.
     pub fn log_mel_at(&self, samples: &[f32], peak: f32, first: usize) -> LogMel {
-        let mut rows = vec![0.0f32; WINDOW_FRAMES * self.n_mels];
-        rows.par_chunks_mut(CHUNK * self.n_mels.max(1)).enumerate().for_each(|(chunk, rows)| {
-            self.log_power(samples, first + chunk * CHUNK, End::Open, rows);
-        });
-        let mut values = vec![0.0; self.n_mels * WINDOW_FRAMES];
-        for (mel, row) in values.chunks_exact_mut(WINDOW_FRAMES).enumerate() {
-            for (value, frame) in row.iter_mut().zip(rows.chunks_exact(self.n_mels.max(1))) {
-                *value = normalised(frame[mel], peak);
-            }
-        }
-        LogMel { n_mels: self.n_mels, values }
+        let (chunks, _) = self.log_powers(samples, first..first + WINDOW_FRAMES, End::Open);
+        self.normalise(&chunks, WINDOW_FRAMES, peak)
     }
 
-    /// Fills `rows` (`[frames, n_mels]`) with log10 of the mel power of the frames from `first` on; returns the loudest.
-    fn log_power(&self, samples: &[f32], first: usize, end: End, rows: &mut [f32]) -> f32 {
-        let mut frame = self.fft.make_input_vec();
-        let mut spectrum = self.fft.make_output_vec();
-        let mut scratch = self.fft.make_scratch_vec();
-        let mut power = [0.0f32; BINS];
+    /// log10 of the mel power of frames, `[chunks][n_mels][128]`; and the loudest.
+    fn log_powers(&self, samples: &[f32], frames: Range<usize>, end: End) -> (Vec<f32>, f32) {
+        let mut chunks = vec![0.0; frames.len().div_ceil(CHUNK) * CHUNK * self.n_mels];
+        let parts = chunks.par_chunks_mut((CHUNK * self.n_mels).max(1)).enumerate();
+        let peak = parts.map_init(Scratch::new, |scratch, (index, chunk)| {
+            let first = frames.start + index * CHUNK;
+            self.log_power(samples, first..frames.end.min(first + CHUNK), end, scratch, chunk)
+        });
+        let peak = peak.reduce(|| f32::NEG_INFINITY, f32::max);
+        (chunks, peak)
+    }
+
+    /// Of one chunk.
+    fn log_power(
+        &self,
+        samples: &[f32],
+        frames: Range<usize>,
+        end: End,
+        scratch: &mut Scratch,
+        chunk: &mut [f32],
+    ) -> f32 {
+        let mut heard = [[0.0f32; N_FFT]; LANES];
         let mut peak = f32::NEG_INFINITY;
-        for (index, row) in rows.chunks_exact_mut(self.n_mels.max(1)).enumerate() {
-            gather(samples, (first + index) * HOP, end, &mut frame);
-            for (sample, weight) in frame.iter_mut().zip(&self.hann) {
-                *sample *= weight;
+        for (group, first) in frames.clone().step_by(LANES).enumerate() {
+            let some = LANES.min(frames.end - first);
+            for (frame, heard) in heard.iter_mut().enumerate().take(some) {
+                gather(samples, (first + frame) * HOP, end, heard);
             }
-            // Lengths come from the plan itself, so the transform cannot refuse them.
-            let transformed = self.fft.process_with_scratch(&mut frame, &mut spectrum, &mut scratch);
-            debug_assert!(transformed.is_ok(), "buffers made by the plan fit the plan");
-            for (power, bin) in power.iter_mut().zip(&spectrum) {
-                *power = Complex::norm_sqr(bin);
-            }
-            for (value, (from, weights)) in row.iter_mut().zip(&self.filters) {
-                let heard = &power[*from..*from + weights.len()];
-                let sum: f32 = heard.iter().zip(weights).map(|(power, weight)| power * weight).sum();
-                *value = sum.max(FLOOR).log10();
-                peak = peak.max(*value);
-            }
+            self.spectrum.power(&heard, scratch);
+            let mut loudest = [f32::NEG_INFINITY; LANES];
+            filter(&self.filters, &scratch.power, group, chunk, &mut loudest);
+            peak = loudest.iter().take(some).copied().fold(peak, f32::max);
         }
         peak
+    }
+
+    /// The first `heard` frames of the chunks, and silence after them.
+    fn normalise(&self, chunks: &[f32], heard: usize, peak: f32) -> LogMel {
+        let silence = normalised(FLOOR.log10(), peak);
+        let mut values = vec![0.0; self.n_mels * WINDOW_FRAMES];
+        for (mel, row) in values.chunks_exact_mut(WINDOW_FRAMES).enumerate() {
+            let (row, beyond) = row.split_at_mut(heard);
+            let chunks = chunks.chunks_exact(CHUNK).skip(mel).step_by(self.n_mels);
+            for (row, chunk) in row.chunks_mut(CHUNK).zip(chunks) {
+                for (value, power) in row.iter_mut().zip(chunk) {
+                    *value = normalised(*power, peak);
+                }
+            }
+            beyond.fill(silence);
+        }
+        LogMel::new(self.n_mels, values)
+    }
+}
+
+for_each_level! {
+    /// log10 of what each filter hears of eight frames, the `group`th of a chunk `[n_mels][128]`; and the loudest of each frame.
+    fn filter(
+        filters: &[(usize, Vec<f32>)],
+        power: &[Lane; BINS],
+        group: usize,
+        chunk: &mut [f32],
+        loudest: &mut Lane
+    ) = filter_of
+}
+
+#[inline(always)]
+fn filter_of<const M: usize>(
+    filters: &[(usize, Vec<f32>)],
+    power: &[Lane; BINS],
+    group: usize,
+    chunk: &mut [f32],
+    loudest: &mut Lane,
+) {
+    for ((from, weights), row) in filters.iter().zip(chunk.chunks_exact_mut(CHUNK)) {
+        let mut sums = [0.0f32; LANES];
+        for (weight, power) in weights.iter().zip(&power[*from..]) {
+            for lane in 0..LANES {
+                sums[lane] += weight * power[lane];
+            }
+        }
+        let row = &mut row[group * LANES..][..LANES];
+        for lane in 0..LANES {
+            row[lane] = log10(sums[lane].max(FLOOR));
+            loudest[lane] = loudest[lane].max(row[lane]);
+        }
     }
 }
 
@@ -155,7 +186,7 @@ fn normalised(value: f32, peak: f32) -> f32 {
 
 /// The 400 samples centred on `centre`, mirrored beyond the start (and the end, if so) as
 /// `torch.stft(center=True, pad_mode="reflect")` does: the end sample itself is not repeated.
-fn gather(samples: &[f32], centre: usize, end: End, frame: &mut [f32]) {
+fn gather(samples: &[f32], centre: usize, end: End, frame: &mut [f32; N_FFT]) {
     let whole: Option<Range<usize>> = centre.checked_sub(CENTRE).map(|start| start..start + N_FFT);
     if let Some(inside) = whole.and_then(|range| samples.get(range)) {
         frame.copy_from_slice(inside);

@@ -49,6 +49,13 @@ pub const HOP: usize = 160;
 /// Frames of one window: 480,000 / 160.
 pub const WINDOW_FRAMES: usize = WINDOW_SAMPLES / HOP;
 
+/// Positions that the encoder makes of a window's frames, two of each.
+pub const CONTEXT: usize = WINDOW_FRAMES / 2;
+/// The least context that is short: 10 s.
+const LEAST_CONTEXT: usize = 500;
+/// Positions of silence after the sound: 2.56 s.
+const AFTER: usize = 128;
+
 /// What a client is told that it may send.
 const FORMATS: &str = "wav, aiff, caf, flac, mp3, mp2, aac, ogg, opus, m4a/mp4/mov, webm/mkv";
 
@@ -82,6 +89,22 @@ impl Pcm {
 pub struct LogMel {
     pub n_mels: usize,
     pub values: Vec<f32>,
+    /// Of the encoder's 1,500 positions those that are computed, the first so many: fewer where the rest is known to be silence.
+    pub context: usize,
+}
+
+impl LogMel {
+    /// All of which is heard.
+    pub fn new(n_mels: usize, values: Vec<f32>) -> Self {
+        LogMel { n_mels, values, context: CONTEXT }
+    }
+
+    /// With no more context than sound of so long a time needs: its own, what a model trained on whole windows wants of the silence
+    /// after it, and never less than 10 s. Of less, checkpoints repeat themselves or stop early (whisper.cpp's and others' reports).
+    pub fn short(self, time: Duration) -> Self {
+        let needed = samples_in(time).div_ceil(2 * HOP) + AFTER;
+        LogMel { context: needed.clamp(LEAST_CONTEXT, CONTEXT), ..self }
+    }
 }
 
 /// The samples that begin within `time`.

@@ -29,7 +29,7 @@ fn sequence(request: Request) -> Sequence {
 }
 
 fn sequence_by(rules: Arc<Rules>, request: Request) -> Sequence {
-    let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
+    let mel = Arc::new(LogMel::new(80, Vec::new()));
     Sequence::new(rules, request, mel, Duration::from_secs(3))
 }
 

@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn wide(beam_size: usize) -> Sequence {
-        let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
+        let mel = Arc::new(LogMel::new(80, Vec::new()));
         let search = Search { beam_size, ..Search::default() };
         let language = Spoken::Known(Some(102));
         let request = Request { language, search, ..Request::default() };

@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn silence(budget: Option<Duration>) -> WarmUp {
-        let mel = Arc::new(LogMel { n_mels: 80, values: Vec::new() });
+        let mel = Arc::new(LogMel::new(80, Vec::new()));
         WarmUp { mel, tokens: vec![1, 2, 3], text_below: 1, budget }
     }
 

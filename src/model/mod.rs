@@ -175,7 +175,7 @@ pub struct ModelInfo {
     pub device: String,
     /// Where `--device auto` settled for the CPU: why.
     pub device_note: Option<String>,
-    /// `f32`, `f16`, `bf16`.
+    /// `f32`, `f16`, `bf16`, `q8_0`.
     pub dtype: String,
     pub n_mels: usize,
     pub vocab: usize,

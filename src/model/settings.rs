@@ -24,7 +24,7 @@ pub struct Settings {
     pub offline: bool,
     /// `auto`, `cpu`, `cuda`, `cuda:N`, `metal`.
     pub device: String,
-    /// `auto`, `f32`, `f16`, `bf16`.
+    /// `auto`, `f32`, `f16`, `bf16`, `q8_0`.
     pub dtype: String,
     /// `auto`, `plain`, `own`.
     pub kernels: Kernels,

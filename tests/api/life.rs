@@ -52,7 +52,7 @@ async fn above_the_mark_balancers_are_sent_elsewhere_while_requests_are_still_ta
         settings.drain_delay = PATIENCE * 10;
     })
     .await;
-    let form = reqwest::multipart::Form::new().part("file", file(wav(60)));
+    let form = reqwest::multipart::Form::new().part("file", file(wav(300)));
     let long = tokio::spawn(server.post("/transcribe").multipart(form).send());
     server.until("it waits", |info| info["queue_audio_seconds"].as_f64() > Some(20.0)).await;
     let told = not_ready(&server).await;
@@ -82,7 +82,7 @@ async fn above_the_mark_balancers_are_sent_elsewhere_while_requests_are_still_ta
 async fn when_the_queue_is_short_again_it_is_ready_again() {
     let behaviour = Behaviour { gate: Gate::shut(), ..Behaviour::default() };
     let server = start_with(behaviour, |settings| settings.max_queue_audio_seconds = 20).await;
-    let form = reqwest::multipart::Form::new().part("file", file(wav(60)));
+    let form = reqwest::multipart::Form::new().part("file", file(wav(300)));
     let long = tokio::spawn(server.post("/transcribe").multipart(form).send());
     server.until("it waits", |info| info["queue_audio_seconds"].as_f64() > Some(10.0)).await;
     // Half of what may wait, where nothing else is set.

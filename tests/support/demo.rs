@@ -4,7 +4,7 @@ use verbatim::audio::Limits;
 use verbatim::decoding::Rules;
 use verbatim::engine::{Engine, Worker};
 use verbatim::model::files::ModelFiles;
-use verbatim::model::whisper::{DeviceRequest, LoadOptions, Whisper};
+use verbatim::model::whisper::{DeviceRequest, DtypeRequest, LoadOptions, Whisper};
 use verbatim::text::Tokenizer;
 use verbatim::transcriber::{Settings, Transcriber, Voice};
 
@@ -13,7 +13,12 @@ pub fn transcriber() -> (Transcriber, Worker) {
 }
 
 pub fn transcriber_with(settings: &Settings) -> (Transcriber, Worker) {
-    let options = LoadOptions { name: "demo".to_owned(), device: DeviceRequest::Cpu, ..Default::default() };
+    transcriber_in(DtypeRequest::Auto, settings)
+}
+
+pub fn transcriber_in(dtype: DtypeRequest, settings: &Settings) -> (Transcriber, Worker) {
+    let options =
+        LoadOptions { name: "demo".to_owned(), device: DeviceRequest::Cpu, dtype, ..Default::default() };
     let whisper = Whisper::load(&ModelFiles::Demo, &options).unwrap();
     let tokenizer = Tokenizer::from_json(&ModelFiles::Demo.require("tokenizer.json").unwrap()).unwrap();
     let model = whisper.info().clone();

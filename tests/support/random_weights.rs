@@ -162,7 +162,7 @@ pub fn log_mel(n_mels: usize, window: usize) -> LogMel {
         let beat = 0.5 + 0.5 * triangle(frame + 11 * window, 26);
         (bands.sum::<f64>() * beat * 1.75 - 0.75 + 0.15 * f64::from(noise)) as f32
     };
-    LogMel { n_mels, values: noise.into_iter().enumerate().map(value).collect() }
+    LogMel::new(n_mels, noise.into_iter().enumerate().map(value).collect())
 }
 
 /// A wave from 1 down to -1 and back, `period` frames long.

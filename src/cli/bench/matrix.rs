@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(failed.exit, Exit::BadSettings);
             failed.to_string()
         };
-        assert!(refused(&["cpu"], &["f32", "q8_0"]).contains("q8_0"));
+        assert!(refused(&["cpu"], &["f32", "q4_0"]).contains("q4_0"));
         assert!(refused(&["cpu"], &["f32", "f16"]).contains("f16"));
         assert!(refused(&["cpu", "toaster"], &["f32"]).contains("toaster"));
         #[cfg(not(feature = "cuda"))]

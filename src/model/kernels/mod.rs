@@ -4,6 +4,8 @@ pub mod cpu;
 
 use candle_core::{DType, Device};
 
+pub use cpu::Kept;
+
 /// What a model is computed by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,13 +20,22 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// Whether those of `cpu` are to be used.
+    /// Whether those of `cpu` are to be used; `dtype`: of what is computed.
     pub fn on_cpu(self, device: &Device, dtype: DType) -> bool {
         let wanted = match self {
-            Kernels::Auto => cpu::is_fast() && !cfg!(debug_assertions),
+            Kernels::Auto => crate::vector::is_fast() && !cfg!(debug_assertions),
             Kernels::Plain => false,
             Kernels::Own => true,
         };
         wanted && device.is_cpu() && dtype == DType::F32
     }
+}
+
+/// How a model's layers are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// By our kernels.
+    pub fast: bool,
+    /// What the weights of their products are rounded to, also where candle computes with them.
+    pub kept: Kept,
 }

@@ -1,5 +1,8 @@
 //! Keys and values: what a decoder layer remembers of a window's audio (by slot) and of the tokens read so far (by lane).
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::config::Config;
@@ -9,8 +12,10 @@ use crate::model::{Capacity, Fork};
 /// window and shared by all lanes that listen to it.
 #[derive(Debug)]
 pub struct Audio {
-    pub keys: Tensor,
-    pub values: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    /// How many positions of them are the window's.
+    positions: AtomicUsize,
 }
 
 /// One layer's memory of one lane's tokens: `[heads, text_ctx, head]`, written in place; only the first `n` positions of a
@@ -40,7 +45,7 @@ impl Cache {
         let zeros = |positions| Tensor::zeros((heads, positions, head), dtype, device);
         let audio = || {
             let positions = config.max_source_positions;
-            Ok(Audio { keys: zeros(positions)?, values: zeros(positions)? })
+            Ok(Audio { keys: zeros(positions)?, values: zeros(positions)?, positions: positions.into() })
         };
         let text = || {
             let positions = config.max_target_positions;
@@ -92,18 +97,30 @@ impl Text {
 
     /// Appends `k`, `v` (`[heads, tokens, head]`) at `position` and gives back all keys and values up to there.
     pub fn extend(&self, k: &Tensor, v: &Tensor, position: usize) -> Result<(Tensor, Tensor)> {
-        self.keys.slice_set(k, 1, position)?;
-        self.values.slice_set(v, 1, position)?;
+        self.keys.slice_set(&k.to_dtype(self.keys.dtype())?, 1, position)?;
+        self.values.slice_set(&v.to_dtype(self.values.dtype())?, 1, position)?;
         let end = position + k.dim(1)?;
         Ok((self.keys.narrow(1, 0, end)?, self.values.narrow(1, 0, end)?))
     }
 }
 
 impl Audio {
-    /// Takes in the projections of a new window; `k`, `v`: `[heads, 1500, head]`.
+    /// Takes in the projections of a new window; `k`, `v`: `[heads, positions, head]`, 1,500 of them or fewer.
     pub fn set(&self, k: &Tensor, v: &Tensor) -> Result<()> {
-        self.keys.slice_set(k, 1, 0)?;
-        self.values.slice_set(v, 1, 0)
+        self.positions.store(k.dim(1)?, Relaxed);
+        self.keys.slice_set(&k.to_dtype(self.keys.dtype())?, 1, 0)?;
+        self.values.slice_set(&v.to_dtype(self.values.dtype())?, 1, 0)
+    }
+
+    /// All positions, and how many of them are the window's.
+    pub fn all(&self) -> (&Tensor, &Tensor, usize) {
+        (&self.keys, &self.values, self.positions.load(Relaxed))
+    }
+
+    /// Those of the window.
+    pub fn heard(&self) -> Result<(Tensor, Tensor)> {
+        let (keys, values, positions) = self.all();
+        Ok((keys.narrow(1, 0, positions)?, values.narrow(1, 0, positions)?))
     }
 }
 

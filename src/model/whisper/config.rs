@@ -59,6 +59,15 @@ impl Config {
         (encoder + decoder) as u64
     }
 
+    /// Those of them that stand in products, all of which may be rounded: no convolution is among them.
+    pub fn in_products(&self) -> u64 {
+        let d = self.d_model;
+        let layer = |attentions: usize, inner: usize| attentions * 4 * d * d + 2 * d * inner;
+        let encoder = self.encoder_layers * layer(1, self.encoder_ffn_dim);
+        let decoder = self.decoder_layers * layer(2, self.decoder_ffn_dim) + self.vocab_size * d;
+        (encoder + decoder) as u64
+    }
+
     /// Refuses what the network cannot be built from, before a tensor of that size is asked for.
     fn check(&self) -> Result<(), ConfigError> {
         let bounds = [
@@ -142,6 +151,8 @@ mod tests {
         assert_eq!((config.d_model, config.decoder_attention_heads), (384, 6));
         // As transformers counts openai/whisper-tiny.
         assert_eq!(config.parameters(), 37_760_640);
+        // All but convolutions, positions, biases and norms.
+        assert_eq!(config.parameters() - config.in_products(), 1_329_408);
     }
 
     #[test]

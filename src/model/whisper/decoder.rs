@@ -7,6 +7,7 @@ use super::attention::{attend, causal_mask};
 use super::cache::{Audio, Cache, Text};
 use super::config::Config;
 use super::layers::{FeedForward, LayerNorm, Linear, Weights, merge_heads, split_heads};
+use crate::model::kernels::Way;
 use crate::model::kernels::cpu::{self, Heard};
 
 /// One row of a pass: it hears `slot`, and `tokens[0]` stands at `position` of `lane`.
@@ -41,21 +42,21 @@ struct Layer {
     cross_out: Linear,
     feed_forward: FeedForward,
     heads: usize,
-    fast: bool,
+    way: Way,
 }
 
 impl Decoder {
-    /// `vb` stands at `decoder`; `fast`: with our kernels.
-    pub fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
+    /// `vb` stands at `decoder`.
+    pub fn load(vb: &VarBuilder, config: &Config, way: Way) -> Result<Self> {
         let width = config.d_model;
         let embedding = Weights::load_without_bias(&vb.pp("embed_tokens"), width, config.vocab_size)?;
         Ok(Decoder {
-            embedding: embedding.linear(fast)?,
+            embedding: embedding.linear(way)?,
             positions: vb.get((config.max_target_positions, width), "embed_positions.weight")?,
             layers: (0..config.decoder_layers)
-                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, fast))
+                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, way))
                 .collect::<Result<_>>()?,
-            norm: LayerNorm::load(&vb.pp("layer_norm"), width, fast)?,
+            norm: LayerNorm::load(&vb.pp("layer_norm"), width, way.fast)?,
         })
     }
 
@@ -77,7 +78,7 @@ impl Decoder {
 
     /// Reads the rows' tokens into their slots; rows may differ in length. Gives `[sum of lengths, d]`, row after row.
     pub fn forward(&self, rows: &[Row], cache: &Cache) -> Result<Tensor> {
-        self.run(rows, cache, None::<fn(usize, usize, &Tensor) -> Result<()>>)
+        self.run(rows, cache, None)
     }
 
     /// Like `forward`, keeping each row's scores over the audio (`[tokens, 1500]` each, f32) of some heads, in the order of
@@ -88,16 +89,10 @@ impl Decoder {
         cache: &Cache,
         heads: &[(usize, usize)],
     ) -> Result<(Tensor, Vec<Vec<Tensor>>)> {
-        let mut kept: Vec<Vec<Option<Tensor>>> = vec![vec![None; heads.len()]; rows.len()];
-        let keep = |layer, row: usize, scores: &Tensor| {
-            for (place, (_, head)) in heads.iter().enumerate().filter(|(_, (wanted, _))| *wanted == layer) {
-                kept[row][place] = Some(scores.get(*head)?.to_dtype(DType::F32)?);
-            }
-            Ok(())
-        };
-        let hidden = self.run(rows, cache, Some(keep))?;
+        let mut watch = Watch { heads, kept: vec![vec![None; heads.len()]; rows.len()] };
+        let hidden = self.run(rows, cache, Some(&mut watch))?;
         // `Generation::alignment_heads` lets only heads through that the network has.
-        Ok((hidden, kept.into_iter().map(|row| row.into_iter().flatten().collect()).collect()))
+        Ok((hidden, watch.kept.into_iter().map(|row| row.into_iter().flatten().collect()).collect()))
     }
 
     /// `hidden`: `[rows, d]` -> `[rows, vocab]` in f32.
@@ -105,18 +100,11 @@ impl Decoder {
         self.embedding.forward(hidden)?.to_dtype(DType::F32)
     }
 
-    /// `watch(layer, row, scores)` sees the cross-attention scores of each row.
-    fn run(
-        &self,
-        rows: &[Row],
-        cache: &Cache,
-        mut watch: Option<impl FnMut(usize, usize, &Tensor) -> Result<()>>,
-    ) -> Result<Tensor> {
+    fn run(&self, rows: &[Row], cache: &Cache, mut watch: Option<&mut Watch>) -> Result<Tensor> {
         let mut x = self.embed(rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
             x = layer.read_tokens(&x, rows, &cache.layer(index).lanes)?;
-            let watch = watch.as_mut().map(|watch| |row, scores: &Tensor| watch(index, row, scores));
-            x = layer.listen(&x, rows, &cache.layer(index).slots, watch)?;
+            x = layer.listen(&x, rows, &cache.layer(index).slots, (index, watch.as_deref_mut()))?;
             x = layer.feed_forward.forward(&x)?;
         }
         self.norm.forward(&x)
@@ -137,7 +125,7 @@ impl Decoder {
 }
 
 impl Layer {
-    fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
+    fn load(vb: &VarBuilder, config: &Config, way: Way) -> Result<Self> {
         let width = config.d_model;
         let (own, cross) = (vb.pp("self_attn"), vb.pp("encoder_attn"));
         let with_bias = |vb: &VarBuilder, name| Weights::load(&vb.pp(name), width, width);
@@ -145,23 +133,23 @@ impl Layer {
         let qkv = Weights::fuse(&[with_bias(&own, "q_proj")?, keys(&own)?, with_bias(&own, "v_proj")?])?;
         let cross_kv = Weights::fuse(&[keys(&cross)?, with_bias(&cross, "v_proj")?])?;
         Ok(Layer {
-            self_norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, fast)?,
-            qkv: qkv.linear(fast)?,
-            self_out: with_bias(&own, "out_proj")?.linear(fast)?,
-            cross_norm: LayerNorm::load(&vb.pp("encoder_attn_layer_norm"), width, fast)?,
-            cross_q: with_bias(&cross, "q_proj")?.linear(fast)?,
-            cross_kv: cross_kv.linear(fast)?,
-            cross_out: with_bias(&cross, "out_proj")?.linear(fast)?,
-            feed_forward: FeedForward::load(vb, width, config.decoder_ffn_dim, fast)?,
+            self_norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, way.fast)?,
+            qkv: qkv.linear(way)?,
+            self_out: with_bias(&own, "out_proj")?.linear(way)?,
+            cross_norm: LayerNorm::load(&vb.pp("encoder_attn_layer_norm"), width, way.fast)?,
+            cross_q: with_bias(&cross, "q_proj")?.linear(way)?,
+            cross_kv: cross_kv.linear(way)?,
+            cross_out: with_bias(&cross, "out_proj")?.linear(way)?,
+            feed_forward: FeedForward::load(vb, width, config.decoder_ffn_dim, way)?,
             heads: config.decoder_attention_heads,
-            fast,
+            way,
         })
     }
 
     /// Self-attention over the lane's tokens so far.
     fn read_tokens(&self, x: &Tensor, rows: &[Row], lanes: &[Text]) -> Result<Tensor> {
         let qkv = self.qkv.forward(&self.self_norm.forward(x)?)?;
-        let attended = match self.fast {
+        let attended = match self.way.fast {
             true => self.read_fast(&qkv, rows, lanes)?,
             false => self.read_plainly(&qkv, rows, lanes)?,
         };
@@ -200,28 +188,39 @@ impl Layer {
         })
     }
 
-    /// Cross-attention over the slot's audio.
-    fn listen(
-        &self,
-        x: &Tensor,
-        rows: &[Row],
-        slots: &[Audio],
-        watch: Option<impl FnMut(usize, &Tensor) -> Result<()>>,
-    ) -> Result<Tensor> {
+    /// Cross-attention over the slot's audio, in the layer of that number.
+    fn listen(&self, x: &Tensor, rows: &[Row], slots: &[Audio], watch: Watched) -> Result<Tensor> {
         let q = self.cross_q.forward(&self.cross_norm.forward(x)?)?;
-        let attended = match watch {
-            None if self.fast => {
-                let heard = rows.iter().map(|row| {
-                    let Audio { keys, values } = &slots[row.slot];
-                    let positions = keys.dim(1)?;
-                    Ok(Heard { queries: row.tokens.len(), keys, values, positions, causal: false })
-                });
-                let width = q.dim(D::Minus1)?;
-                cpu::attend_rows(&q, width, self.heads, &heard.collect::<Result<Vec<_>>>()?)?
-            }
-            watch => self.listen_plainly(&q, rows, slots, watch)?,
+        let attended = match self.way.fast {
+            true => self.listen_fast(&q, rows, slots, watch)?,
+            false => self.listen_plainly(&q, rows, slots, watch)?,
         };
         self.cross_out.forward_add(&attended, x)
+    }
+
+    fn listen_fast(
+        &self,
+        q: &Tensor,
+        rows: &[Row],
+        slots: &[Audio],
+        (layer, watch): Watched,
+    ) -> Result<Tensor> {
+        let heard = rows.iter().map(|row| {
+            let (keys, values, positions) = slots[row.slot].all();
+            Heard { queries: row.tokens.len(), keys, values, positions, causal: false }
+        });
+        let (heard, width) = (heard.collect::<Vec<_>>(), q.dim(D::Minus1)?);
+        if let Some(watch) = watch {
+            let mut first = 0;
+            for (row, heard) in heard.iter().enumerate() {
+                let q = q.narrow(0, first, heard.queries)?;
+                watch.keep(layer, row, |head| {
+                    cpu::scores(&q, (head, self.heads), heard.keys, heard.positions)
+                })?;
+                first += heard.queries;
+            }
+        }
+        cpu::attend_rows(q, width, self.heads, &heard)
     }
 
     fn listen_plainly(
@@ -229,17 +228,38 @@ impl Layer {
         q: &Tensor,
         rows: &[Row],
         slots: &[Audio],
-        mut watch: Option<impl FnMut(usize, &Tensor) -> Result<()>>,
+        (layer, mut watch): Watched,
     ) -> Result<Tensor> {
         each_row(rows, |index, row, first| {
             let q = split_heads(&q.narrow(0, first, row.tokens.len())?, self.heads)?;
-            let audio = &slots[row.slot];
-            let attended = attend(&q, &audio.keys, &audio.values, None)?;
+            let (keys, values) = slots[row.slot].heard()?;
+            let attended = attend(&q, &keys, &values, None)?;
             if let Some(watch) = &mut watch {
-                watch(index, &attended.scores)?;
+                watch.keep(layer, index, |head| attended.scores.get(head)?.to_dtype(DType::F32))?;
             }
             merge_heads(&attended.values)
         })
+    }
+}
+
+/// Scores over the audio that are to be kept, of each row those of `heads`, `(layer, head)`.
+struct Watch<'a> {
+    heads: &'a [(usize, usize)],
+    kept: Vec<Vec<Option<Tensor>>>,
+}
+
+/// The number of a layer, and who watches it.
+type Watched<'a, 'b> = (usize, Option<&'a mut Watch<'b>>);
+
+impl Watch<'_> {
+    /// `scores(head)`: `[tokens, 1500]`.
+    fn keep(&mut self, layer: usize, row: usize, scores: impl Fn(usize) -> Result<Tensor>) -> Result<()> {
+        for (kept, (of, head)) in self.kept[row].iter_mut().zip(self.heads) {
+            if *of == layer {
+                *kept = Some(scores(*head)?);
+            }
+        }
+        Ok(())
     }
 }
 

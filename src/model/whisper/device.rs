@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use candle_core::{DType, Device};
 
+use crate::model::kernels::Kept;
+
 /// `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceRequest {
@@ -25,6 +27,27 @@ pub enum DtypeRequest {
     F32,
     F16,
     Bf16,
+    /// Weights in whole numbers of 8 bits, all else in f32: on the CPU alone.
+    Q8,
+}
+
+/// What a model is kept and computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precision {
+    /// What is computed.
+    pub numbers: DType,
+    /// The weights of products.
+    pub kept: Kept,
+}
+
+impl Precision {
+    /// As `--dtype` has it.
+    pub fn as_str(self) -> &'static str {
+        match self.kept {
+            Kept::F32 => self.numbers.as_str(),
+            Kept::Q8 => "q8_0",
+        }
+    }
 }
 
 /// A device that answered.
@@ -130,10 +153,16 @@ fn open_metal() -> Result<Opened, DeviceError> {
 }
 
 impl DtypeRequest {
-    pub fn resolve(self, opened: &Opened) -> Result<DType, DeviceError> {
+    pub fn resolve(self, opened: &Opened) -> Result<Precision, DeviceError> {
+        let kept = if self == DtypeRequest::Q8 { Kept::Q8 } else { Kept::F32 };
+        Ok(Precision { numbers: self.numbers(opened)?, kept })
+    }
+
+    fn numbers(self, opened: &Opened) -> Result<DType, DeviceError> {
         let refuse = |dtype, reason| Err(DeviceError::Dtype { dtype, device: opened.label.clone(), reason });
         match (self, opened.device.is_cpu()) {
-            (DtypeRequest::Auto | DtypeRequest::F32, true) => Ok(DType::F32),
+            (DtypeRequest::Auto | DtypeRequest::F32 | DtypeRequest::Q8, true) => Ok(DType::F32),
+            (DtypeRequest::Q8, false) => refuse("q8_0", "it is for the CPU; use f16"),
             (DtypeRequest::F16, true) => refuse("f16", "half precision is slower there; use f32"),
             (DtypeRequest::Bf16, true) => refuse("bf16", "it has no matrix product for it; use f32"),
             (DtypeRequest::Auto | DtypeRequest::F16, false) => Ok(DType::F16),
@@ -183,8 +212,8 @@ impl FromStr for DtypeRequest {
             "f32" => Ok(DtypeRequest::F32),
             "f16" => Ok(DtypeRequest::F16),
             "bf16" => Ok(DtypeRequest::Bf16),
-            "q8_0" => Err("q8_0 is not built yet; use auto, f32, f16 or bf16".to_owned()),
-            _ => Err(format!("{text:?} is not a dtype; it is one of auto, f32, f16, bf16")),
+            "q8_0" => Ok(DtypeRequest::Q8),
+            _ => Err(format!("{text:?} is not a dtype; it is one of auto, f32, f16, bf16, q8_0")),
         }
     }
 }

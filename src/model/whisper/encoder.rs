@@ -6,16 +6,24 @@ use candle_nn::{Conv1d, Conv1dConfig, VarBuilder};
 use super::attention::attend;
 use super::config::Config;
 use super::layers::{FeedForward, LayerNorm, Linear, Weights, merge_heads, split_heads};
-use crate::model::kernels::cpu;
+use crate::model::kernels::Way;
+use crate::model::kernels::cpu::{self, After};
 
 #[derive(Debug)]
 pub struct Encoder {
-    conv1: Conv1d,
-    conv2: Conv1d,
+    convolutions: Convolutions,
     /// `[1500, d]`; sinusoids, stored in the checkpoint.
     positions: Tensor,
     layers: Vec<Layer>,
     norm: LayerNorm,
+}
+
+/// Two of them over three frames each, the second of which takes every other frame. Their weights are never rounded.
+#[derive(Debug)]
+enum Convolutions {
+    Plain(Conv1d, Conv1d),
+    /// As products over rows that lie over each other in memory: three frames, one after the other.
+    Fast(cpu::Linear, cpu::Linear),
 }
 
 #[derive(Debug)]
@@ -26,41 +34,28 @@ struct Layer {
     out: Linear,
     feed_forward: FeedForward,
     heads: usize,
-    fast: bool,
+    way: Way,
 }
 
 impl Encoder {
-    /// `vb` stands at `encoder`; `fast`: with our kernels.
-    pub fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
+    /// `vb` stands at `encoder`.
+    pub fn load(vb: &VarBuilder, config: &Config, way: Way) -> Result<Self> {
         let width = config.d_model;
-        let conv = |name, inputs, stride| {
-            let vb = vb.pp(name);
-            let config = Conv1dConfig { padding: 1, stride, ..Default::default() };
-            Ok::<_, candle_core::Error>(Conv1d::new(
-                vb.get((width, inputs, 3), "weight")?,
-                Some(vb.get(width, "bias")?),
-                config,
-            ))
-        };
         Ok(Encoder {
-            conv1: conv("conv1", config.num_mel_bins, 1)?,
-            conv2: conv("conv2", width, 2)?,
+            convolutions: Convolutions::load(vb, config, way.fast)?,
             positions: vb.get((config.max_source_positions, width), "embed_positions.weight")?,
             layers: (0..config.encoder_layers)
-                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, fast))
+                .map(|index| Layer::load(&vb.pp("layers").pp(index), config, way))
                 .collect::<Result<_>>()?,
-            norm: LayerNorm::load(&vb.pp("layer_norm"), width, fast)?,
+            norm: LayerNorm::load(&vb.pp("layer_norm"), width, way.fast)?,
         })
     }
 
-    /// `mel`: `[batch, n_mels, 3000]` -> `[batch * 1500, d]`, window after window.
+    /// `mel`: `[batch, n_mels, frames]`, 3,000 of them or fewer -> `[batch * frames / 2, d]`, window after window.
     pub fn forward(&self, mel: &Tensor) -> Result<Tensor> {
         let batch = mel.dim(0)?;
-        let x = self.conv1.forward(mel)?.gelu_erf()?;
-        let x = self.conv2.forward(&x)?.gelu_erf()?;
-        let x = x.transpose(1, 2)?.broadcast_add(&self.positions)?;
-        let (_, frames, width) = x.dims3()?;
-        let mut x = x.contiguous()?.reshape((batch * frames, width))?;
+        let positions = self.positions.narrow(0, 0, mel.dim(2)? / STRIDE)?;
+        let mut x = self.convolutions.forward(mel, &positions)?;
         for layer in &self.layers {
             x = layer.forward(&x, batch)?;
         }
@@ -68,8 +63,57 @@ impl Encoder {
     }
 }
 
-impl Layer {
+/// Frames that each convolution sees, and how far apart those of the second are.
+const TAPS: usize = 3;
+const STRIDE: usize = 2;
+
+impl Convolutions {
     fn load(vb: &VarBuilder, config: &Config, fast: bool) -> Result<Self> {
+        let width = config.d_model;
+        let weights = |name, inputs| {
+            let vb = vb.pp(name);
+            Ok::<_, candle_core::Error>((vb.get((width, inputs, TAPS), "weight")?, vb.get(width, "bias")?))
+        };
+        let (first, second) = (weights("conv1", config.num_mel_bins)?, weights("conv2", width)?);
+        if fast {
+            let linear = |(weight, bias): (Tensor, Tensor)| {
+                let weight = weight.transpose(1, 2)?.contiguous()?.flatten_from(1)?;
+                cpu::Linear::new(&weight, Some(&bias), cpu::Kept::F32)
+            };
+            return Ok(Convolutions::Fast(linear(first)?, linear(second)?));
+        }
+        let conv = |(weight, bias), stride| {
+            Conv1d::new(weight, Some(bias), Conv1dConfig { padding: 1, stride, ..Default::default() })
+        };
+        Ok(Convolutions::Plain(conv(first, 1), conv(second, STRIDE)))
+    }
+
+    /// `mel`: `[batch, n_mels, frames]` -> `[batch * frames / 2, d]`, `positions` added to every window.
+    fn forward(&self, mel: &Tensor, positions: &Tensor) -> Result<Tensor> {
+        match self {
+            Convolutions::Plain(first, second) => {
+                let x = first.forward(mel)?.gelu_erf()?;
+                let x = second.forward(&x)?.gelu_erf()?;
+                x.transpose(1, 2)?.broadcast_add(positions)?.contiguous()?.flatten(0, 1)
+            }
+            Convolutions::Fast(first, second) => {
+                let window = |index| {
+                    // A frame of silence before the first and after the last.
+                    let mel = mel.get(index)?.t()?.pad_with_zeros(0, 1, 1)?.contiguous()?;
+                    let (frames, n_mels) = (mel.dim(0)? + 1 - TAPS, mel.dim(1)?);
+                    let x = first.over(&mel, (frames, n_mels), After::Gelu)?;
+                    let x = x.pad_with_zeros(0, 1, 1)?.contiguous()?;
+                    let (frames, width) = positions.dims2()?;
+                    second.over(&x, (frames, STRIDE * width), After::GeluAdd(positions))
+                };
+                Tensor::cat(&(0..mel.dim(0)?).map(window).collect::<Result<Vec<_>>>()?, 0)
+            }
+        }
+    }
+}
+
+impl Layer {
+    fn load(vb: &VarBuilder, config: &Config, way: Way) -> Result<Self> {
         let width = config.d_model;
         let attention = vb.pp("self_attn");
         let qkv = Weights::fuse(&[
@@ -78,20 +122,20 @@ impl Layer {
             Weights::load(&attention.pp("v_proj"), width, width)?,
         ])?;
         Ok(Layer {
-            norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, fast)?,
-            qkv: qkv.linear(fast)?,
-            out: Weights::load(&attention.pp("out_proj"), width, width)?.linear(fast)?,
-            feed_forward: FeedForward::load(vb, width, config.encoder_ffn_dim, fast)?,
+            norm: LayerNorm::load(&vb.pp("self_attn_layer_norm"), width, way.fast)?,
+            qkv: qkv.linear(way)?,
+            out: Weights::load(&attention.pp("out_proj"), width, width)?.linear(way)?,
+            feed_forward: FeedForward::load(vb, width, config.encoder_ffn_dim, way)?,
             heads: config.encoder_attention_heads,
-            fast,
+            way,
         })
     }
 
     /// `x`: `[batch * frames, d]`, same shape out.
     fn forward(&self, x: &Tensor, batch: usize) -> Result<Tensor> {
         let qkv = self.qkv.forward(&self.norm.forward(x)?)?;
-        let attended = match self.fast {
-            true => cpu::attend_windows(&qkv, batch, self.heads)?,
+        let attended = match self.way.fast {
+            true => cpu::attend_windows(&qkv, batch, self.heads, self.way.kept)?,
             false => self.attend_plainly(&qkv, batch)?,
         };
         self.feed_forward.forward(&self.out.forward_add(&attended, x)?)

@@ -2,10 +2,11 @@
 //!
 //! Each in two ways: the plain one on candle's tensors, which is right everywhere, and that of our kernels.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 
 use crate::model::kernels::cpu::{self, After};
+use crate::model::kernels::{Kept, Way};
 
 /// Layer norms of every published Whisper use PyTorch's default.
 const LAYER_NORM_EPSILON: f64 = 1e-5;
@@ -47,13 +48,19 @@ impl Weights {
         Ok(Weights { weight: Tensor::cat(&weights, 0)?, bias: Some(Tensor::cat(&biases, 0)?) })
     }
 
-    /// `fast`: by our kernels.
-    pub fn linear(self, fast: bool) -> Result<Linear> {
-        Ok(match fast {
-            true => Linear::Packed(cpu::Linear::new(&self.weight, self.bias.as_ref())?),
-            false => Linear::Plain { weight: self.weight, bias: self.bias },
+    pub fn linear(self, way: Way) -> Result<Linear> {
+        Ok(match (way.fast, way.kept) {
+            (true, kept) => Linear::Packed(cpu::Linear::new(&self.weight, self.bias.as_ref(), kept)?),
+            (false, Kept::F32) => Linear::Plain { weight: self.weight, bias: self.bias },
+            (false, Kept::Q8) => Linear::Plain { weight: rounded(&self.weight)?, bias: self.bias },
         })
     }
+}
+
+/// As our kernels keep it, in f32.
+fn rounded(weight: &Tensor) -> Result<Tensor> {
+    let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
+    Tensor::from_vec(cpu::rounded(&values, weight.dim(1)?), weight.dims(), weight.device())
 }
 
 impl Linear {
@@ -134,11 +141,11 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    pub fn load(vb: &VarBuilder, width: usize, inner: usize, fast: bool) -> Result<Self> {
+    pub fn load(vb: &VarBuilder, width: usize, inner: usize, way: Way) -> Result<Self> {
         Ok(FeedForward {
-            norm: LayerNorm::load(&vb.pp("final_layer_norm"), width, fast)?,
-            fc1: Weights::load(&vb.pp("fc1"), width, inner)?.linear(fast)?,
-            fc2: Weights::load(&vb.pp("fc2"), inner, width)?.linear(fast)?,
+            norm: LayerNorm::load(&vb.pp("final_layer_norm"), width, way.fast)?,
+            fc1: Weights::load(&vb.pp("fc1"), width, inner)?.linear(way)?,
+            fc2: Weights::load(&vb.pp("fc2"), inner, width)?.linear(way)?,
         })
     }
 
@@ -158,9 +165,4 @@ pub fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
 pub fn merge_heads(x: &Tensor) -> Result<Tensor> {
     let (heads, tokens, head) = x.dims3()?;
     x.transpose(0, 1)?.contiguous()?.reshape((tokens, heads * head))
-}
-
-/// The bytes that `parameters` weights take.
-pub fn bytes_of(parameters: u64, dtype: DType) -> u64 {
-    parameters * dtype.size_in_bytes() as u64
 }

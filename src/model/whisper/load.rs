@@ -7,13 +7,12 @@ use super::Whisper;
 use super::cache::Cache;
 use super::config::{Config, ConfigError, Generation};
 use super::decoder::Decoder;
-use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened};
+use super::device::{DeviceError, DeviceRequest, DtypeRequest, Opened, Precision};
 use super::draw;
 use super::encoder::Encoder;
-use super::layers::bytes_of;
 use super::room::{self, Needs, Place, SPARE_LANES};
 use crate::model::files::{FilesError, ModelFiles, Weights};
-use crate::model::kernels::Kernels;
+use crate::model::kernels::{Kept, Kernels, Way};
 use crate::model::{Capacity, ModelInfo};
 use crate::telemetry::{gpu, memory};
 
@@ -52,7 +51,7 @@ pub enum LoadError {
 pub struct Forecast {
     /// `cpu`, `cuda:0`, `metal`.
     pub device: String,
-    /// `f32`, `f16`, `bf16`.
+    /// `f32`, `f16`, `bf16`, `q8_0`.
     pub dtype: &'static str,
     /// Positions of the decoder.
     pub text_ctx: usize,
@@ -68,22 +67,47 @@ pub struct Forecast {
 pub fn forecast(files: &ModelFiles, options: &LoadOptions) -> Result<Forecast, LoadError> {
     let config = read_config(files)?;
     let opened = options.device.open()?;
-    let dtype = options.dtype.resolve(&opened)?;
-    let place = place(&opened);
-    let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
-    let needs = Needs::of(&config, dtype.size_in_bytes(), encode_batch);
-    let slots = options.slots.unwrap_or_else(|| room::slots(&config, &needs, place)).max(1);
+    let plan = Plan::new(&config, options, &opened)?;
+    let (place, needs) = (place(&opened), &plan.needs);
+    let slots = options.slots.unwrap_or_else(|| room::slots(&config, needs, place)).max(1);
     let lanes = options.lanes.unwrap_or(slots + SPARE_LANES).max(slots);
-    let caches = Cache::bytes(&config, Capacity { slots, lanes }, dtype);
+    let caches = Cache::bytes(&config, Capacity { slots, lanes }, plan.memory);
     let (Place::Gpu { free } | Place::Cpu { free, .. }) = place;
     Ok(Forecast {
         device: opened.label,
-        dtype: dtype.as_str(),
+        dtype: plan.precision.as_str(),
         text_ctx: config.max_target_positions,
         weight_bytes: needs.weights,
         other_bytes: caches + needs.workspace,
         free_bytes: free,
     })
+}
+
+/// What is decided before a weight is read.
+struct Plan {
+    precision: Precision,
+    way: Way,
+    /// Of keys and values.
+    memory: DType,
+    encode_batch: usize,
+    needs: Needs,
+}
+
+impl Plan {
+    fn new(config: &Config, options: &LoadOptions, opened: &Opened) -> Result<Plan, LoadError> {
+        let precision = options.dtype.resolve(opened)?;
+        let fast = options.kernels.on_cpu(&opened.device, precision.numbers);
+        let way = Way { fast, kept: precision.kept };
+        let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
+        let needs = Needs::of(config, precision.numbers.size_in_bytes(), encode_batch);
+        // candle's products take memories of their own kind alone.
+        let small = way == Way { fast: true, kept: Kept::Q8 };
+        let (memory, needs) = match small {
+            true => (DType::F16, needs.rounded(config)),
+            false => (precision.numbers, needs),
+        };
+        Ok(Plan { precision, way, memory, encode_batch, needs })
+    }
 }
 
 fn read_config(files: &ModelFiles) -> Result<Config, LoadError> {
@@ -99,24 +123,18 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
         None => Generation::default(),
     };
     let opened = options.device.open()?;
-    let dtype = options.dtype.resolve(&opened)?;
-    let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
-    let needs = Needs::of(&config, dtype.size_in_bytes(), encode_batch);
+    let plan = Plan::new(&config, options, &opened)?;
+    let numbers = plan.precision.numbers;
     // Before the weights are there, as `room` counts.
-    let chosen = room::slots(&config, &needs, place(&opened));
-    let vb = open_weights(files.weights()?, dtype, &opened.device)?;
+    let chosen = room::slots(&config, &plan.needs, place(&opened));
+    let vb = open_weights(files.weights()?, numbers, &opened.device)?;
     // Some checkpoints were saved without the outer module.
     let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
-    let fast = options.kernels.on_cpu(&opened.device, dtype);
-    let encoder = Encoder::load(&vb.pp("encoder"), &config, fast).map_err(weights_error)?;
-    let decoder = Decoder::load(&vb.pp("decoder"), &config, fast).map_err(weights_error)?;
-    let (cache, capacity) = make_cache(&config, options, chosen, (dtype, &opened.device))?;
-    let settled = (&opened, dtype, capacity, generation.multilingual(&config));
-    let info = ModelInfo {
-        workspace_bytes: needs.workspace,
-        encode_batch: encode_batch.min(capacity.slots),
-        ..describe(files, options, &config, settled)
-    };
+    let encoder = Encoder::load(&vb.pp("encoder"), &config, plan.way).map_err(weights_error)?;
+    let decoder = Decoder::load(&vb.pp("decoder"), &config, plan.way).map_err(weights_error)?;
+    let (cache, capacity) = make_cache(&config, options, chosen, (plan.memory, &opened.device))?;
+    let settled = (&opened, &plan, capacity, generation.multilingual(&config));
+    let info = describe(files, options, &config, settled);
     Ok(Whisper {
         alignment_heads: generation.alignment_heads(&config),
         config,
@@ -125,7 +143,8 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
         decoder,
         cache,
         device: opened.device,
-        dtype,
+        dtype: numbers,
+        way: plan.way,
         info,
     })
 }
@@ -181,25 +200,25 @@ fn make_cache(
     }
 }
 
-type Settled<'a> = (&'a Opened, DType, Capacity, bool);
+type Settled<'a> = (&'a Opened, &'a Plan, Capacity, bool);
 
 fn describe(files: &ModelFiles, options: &LoadOptions, config: &Config, settled: Settled) -> ModelInfo {
-    let (opened, dtype, capacity, multilingual) = settled;
+    let (opened, plan, capacity, multilingual) = settled;
     ModelInfo {
         name: options.name.clone(),
         is_demo: *files == ModelFiles::Demo,
         device: opened.label.clone(),
         device_note: opened.note.clone(),
-        dtype: dtype.as_str().to_owned(),
+        dtype: plan.precision.as_str().to_owned(),
         n_mels: config.num_mel_bins,
         vocab: config.vocab_size,
         text_ctx: config.max_target_positions,
         multilingual,
         parameters: config.parameters(),
-        weight_bytes: bytes_of(config.parameters(), dtype),
-        kv_bytes: Cache::bytes(config, capacity, dtype),
-        workspace_bytes: 0,
-        encode_batch: 1,
+        weight_bytes: plan.needs.weights,
+        kv_bytes: Cache::bytes(config, capacity, plan.memory),
+        workspace_bytes: plan.needs.workspace,
+        encode_batch: plan.encode_batch.min(capacity.slots),
         slots: capacity.slots,
         lanes: capacity.lanes,
     }

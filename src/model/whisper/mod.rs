@@ -20,11 +20,13 @@ mod sample;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
 
 use self::cache::Cache;
 use self::decoder::{Decoder, Row};
 use self::encoder::Encoder;
 use super::files::ModelFiles;
+use super::kernels::Way;
 use super::{AlignRow, Alignment, Capacity, Fork, Lane, Model, ModelError, ModelInfo, Sample, Slot, Step};
 use crate::audio::{LogMel, WINDOW_FRAMES};
 use crate::text::Token;
@@ -44,6 +46,7 @@ pub struct Whisper {
     cache: Cache,
     device: Device,
     dtype: DType,
+    way: Way,
     info: ModelInfo,
 }
 
@@ -79,10 +82,12 @@ impl Whisper {
         Ok(self.decoder.logits(&last)?.to_vec2()?)
     }
 
-    /// `[windows, n_mels, 3000]` in the model's dtype.
+    /// `[windows, n_mels, frames]` in the model's dtype; all have the first one's context.
     fn stack(&self, mels: &[&LogMel]) -> Result<Tensor, ModelError> {
         let n_mels = self.config.num_mel_bins;
-        let mut values = Vec::with_capacity(mels.len() * n_mels * WINDOW_FRAMES);
+        let frames =
+            mels.iter().map(|mel| 2 * mel.context).next().unwrap_or(WINDOW_FRAMES).min(WINDOW_FRAMES);
+        let mut values = Vec::with_capacity(mels.len() * n_mels * frames);
         for mel in mels {
             if mel.n_mels != n_mels || mel.values.len() != n_mels * WINDOW_FRAMES {
                 return Err(ModelError::Misuse(format!(
@@ -90,9 +95,10 @@ impl Whisper {
                     mel.n_mels
                 )));
             }
-            values.extend_from_slice(&mel.values);
+            let rows = mel.values.chunks_exact(WINDOW_FRAMES);
+            rows.for_each(|row| values.extend_from_slice(&row[..frames]));
         }
-        let shape = (mels.len(), n_mels, WINDOW_FRAMES);
+        let shape = (mels.len(), n_mels, frames);
         Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?)
     }
 
@@ -138,13 +144,19 @@ impl Model for Whisper {
         if windows.is_empty() {
             return Ok(());
         }
-        let mels: Vec<&LogMel> = windows.iter().map(|(_, mel)| mel.as_ref()).collect();
         let slots: Vec<usize> = windows.iter().map(|(slot, _)| slot.0).collect();
         if slots.iter().any(|slot| *slot >= self.info.slots) {
             return Err(ModelError::Misuse(format!("slots {slots:?} of {}", self.info.slots)));
         }
-        let features = self.encoder.forward(&self.stack(&mels)?)?;
-        self.decoder.set_audio(&features, &slots, &self.cache)?;
+        // Our kernels keep one window in the cache, where two would be in memory.
+        let at_once = if self.way.fast { 1 } else { windows.len() };
+        let alike = windows.chunk_by(|(_, one), (_, other)| one.context == other.context);
+        for windows in alike.flat_map(|windows| windows.chunks(at_once)) {
+            let mels: Vec<&LogMel> = windows.iter().map(|(_, mel)| mel.as_ref()).collect();
+            let slots: Vec<usize> = windows.iter().map(|(slot, _)| slot.0).collect();
+            let features = self.encoder.forward(&self.stack(&mels)?)?;
+            self.decoder.set_audio(&features, &slots, &self.cache)?;
+        }
         // Work on a GPU is only queued so far; an error must belong to this call, and so must the time it took.
         Ok(self.device.synchronize()?)
     }
@@ -172,14 +184,15 @@ impl Model for Whisper {
         let mut logits: Vec<f32> = self.decoder.logits(&wanted)?.flatten_all()?.to_vec1()?;
         let (last, probed) = logits.split_at_mut(steps.len() * vocab);
         let mut probed = probed.chunks_exact(vocab);
-        let mut samples = Vec::with_capacity(steps.len());
-        for (step, row) in steps.iter().zip(last.chunks_exact_mut(vocab)) {
-            let probe = step.probe.zip(step.probe.and_then(|_| probed.next()));
+        let probes: Vec<_> =
+            steps.iter().map(|step| step.probe.zip(step.probe.and_then(|_| probed.next()))).collect();
+        let rows = last.par_chunks_exact_mut(vocab).zip(steps).zip(probes);
+        rows.map(|((row, step), probe)| {
             let choices = sample::sample(row, step)?;
             let probe = probe.map(|(probe, row)| sample::probe(row, probe)).transpose()?;
-            samples.push(Sample { choices, probe });
-        }
-        Ok(samples)
+            Ok(Sample { choices, probe })
+        })
+        .collect()
     }
 
     fn align(&mut self, rows: &[AlignRow]) -> Result<Vec<Alignment>, ModelError> {

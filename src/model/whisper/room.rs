@@ -62,6 +62,17 @@ impl Needs {
         }
     }
 
+    /// What they are where the weights of products are rounded to 8 bits with a scale for every 32, and memories to 16 bits.
+    pub fn rounded(self, config: &Config) -> Needs {
+        let in_products = config.in_products();
+        Needs {
+            weights: in_products + in_products / 8 + (config.parameters() - in_products) * 4,
+            slot: self.slot / 2,
+            lane: self.lane / 2,
+            ..self
+        }
+    }
+
     /// How many windows find room in so much memory, each with a lane, and the spare lanes beside them.
     fn fit(&self, free: u64) -> usize {
         let fixed = self.weights + self.workspace + SPARE_LANES as u64 * self.lane;

@@ -1,5 +1,6 @@
 //! A row of logits and its constraint in, the next token out: the plain version, on the host.
 
+use crate::model::kernels::cpu;
 use crate::model::{Choice, Constraint, ModelError, Pick, Probe, Step};
 use crate::text::Token;
 
@@ -27,7 +28,7 @@ pub fn probe(logits: &[f32], probe: Probe) -> Result<f32, ModelError> {
 
 /// NaN is a fault of the device or the weights; no text may come of it.
 fn check(logits: &[f32]) -> Result<(), ModelError> {
-    match logits.iter().any(|logit| logit.is_nan()) {
+    match cpu::has_nan(logits) {
         true => Err(ModelError::Device("the network gave NaN".to_owned())),
         false => Ok(()),
     }
@@ -47,8 +48,7 @@ fn constrain(logits: &mut [f32], constraint: &Constraint) {
     if let Some(first) = constraint.timestamps_from {
         let (text, timestamps) = logits.split_at_mut((first as usize).min(vocab));
         // Both sides would be divided by the same total, so the logits themselves can be compared.
-        let likeliest_text = text.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if log_sum_exp(timestamps) > likeliest_text {
+        if log_sum_exp(timestamps) > cpu::largest(text) {
             text.fill(f32::NEG_INFINITY);
         }
     }
@@ -56,13 +56,8 @@ fn constrain(logits: &mut [f32], constraint: &Constraint) {
 
 /// The first of the largest, as `torch.argmax` has it on the CPU.
 fn argmax(logits: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = index;
-        }
-    }
-    best
+    let largest = cpu::largest(logits);
+    logits.iter().position(|logit| *logit == largest).unwrap_or(0)
 }
 
 /// The largest `count` of those that are allowed, the largest first and the first of equal ones first.
@@ -80,13 +75,11 @@ fn likeliest(logits: &[f32], count: usize) -> Vec<usize> {
 }
 
 fn log_sum_exp(logits: &[f32]) -> f32 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = cpu::largest(logits);
     if largest == f32::NEG_INFINITY {
         return largest;
     }
-    // Summed in f64: 51,866 terms would cost f32 its last digits.
-    let sum: f64 = logits.iter().map(|logit| f64::from((logit - largest).exp())).sum();
-    largest + sum.ln() as f32
+    largest + cpu::exp_sum(logits, largest).ln() as f32
 }
 
 /// Gumbel-max: the argmax of `logit / temperature + noise` is a draw from the softmax. The noise depends on the seed,

@@ -1,15 +1,15 @@
-//! f32 on the CPU: what a Whisper layer is made of, fused, in vector code of the widest kind that this processor has.
+//! On the CPU: what a Whisper layer is made of, fused, in vector code of the widest kind that this processor has.
 //!
 //! `linear` (products over weights packed once), `attention` (an encoder's windows; nowhere 1500 x 1500 scores), `rows` (a
-//! decoder's tokens over their slots), `norm`. Below them `tile` (the one inner loop), `curves` (exp and erf) and `level`
-//! (which processor). All take and give slices; `values` is where they meet candle's tensors.
+//! decoder's tokens over their slots), `norm`, `logits`. Below them `tile` (the one inner loop) and `ints` (the same of whole numbers).
+//! All take and give slices; `values` is where they meet candle's tensors. The vectors are made in `crate::vector`.
 //!
 //! Each row of a batch is computed by itself, in the same order whoever is beside it: what a row gives never depends on the others.
 
 mod attention;
-mod curves;
-mod level;
+mod ints;
 mod linear;
+mod logits;
 mod norm;
 mod rows;
 mod tile;
@@ -17,10 +17,10 @@ mod tile;
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 
 pub use attention::attend_windows;
-pub use level::is_fast;
-pub use linear::{After, Linear};
+pub use linear::{After, Kept, Linear, rounded};
+pub use logits::{exp_sum, has_nan, largest, share};
 pub use norm::LayerNorm;
-pub use rows::{Heard, attend_rows};
+pub use rows::{Heard, attend_rows, scores};
 
 /// What `read` makes of a dense f32 tensor's values.
 fn values<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {

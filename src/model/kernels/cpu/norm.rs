@@ -3,9 +3,10 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::level::for_each_level;
-use super::tile::{PANEL, total};
+use super::tile::PANEL;
 use super::{tensor, values};
+use crate::vector::for_each_level;
+use crate::vector::total;
 
 /// Fewer numbers are not worth another thread.
 const FEW: usize = 32 << 10;
