@@ -14,6 +14,19 @@ pub const LANES: usize = 16;
 
 pub type Lanes = [f32; LANES];
 
+/// `-inf` of none; what is no number is passed over.
+#[inline(always)]
+pub fn largest(numbers: &[f32]) -> f32 {
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        for (lane, number) in lanes.iter_mut().zip(chunk) {
+            *lane = if *number > *lane { *number } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// Of all of them, in halves: one after the other they would wait for each other.
 #[inline(always)]
 pub fn total(mut lanes: Lanes) -> f32 {

@@ -1,7 +1,7 @@
 //! exp, erf and logarithm as polynomials that compile to vector code.
 
 /// Adding it rounds to an integer, which then stands in the low bits: 1.5 * 2^23.
-const ROUND: f32 = 12_582_912.0;
+pub const ROUND: f32 = 12_582_912.0;
 /// ln 2 in two parts, the first exact in few bits (Cody and Waite).
 const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
 

@@ -8,23 +8,27 @@ pub(super) fn track(file: &[u8], track_id: u32) -> Option<&[u8]> {
 /// The boxes of all tracks.
 pub(super) fn tracks(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     let moov = child(file, b"moov").unwrap_or_default();
-    boxes(moov).filter(|(kind, _)| kind == b"trak").map(|(_, body)| body)
+    children(moov, b"trak")
 }
 
 /// Whether its fragments announce more samples than it has bytes, which no file does: symphonia would count them one by one, also
 /// where each is nothing.
 pub(super) fn announces_too_much(file: &[u8]) -> bool {
-    let each = |bytes, wanted: &'static [u8; 4]| boxes(bytes).filter(move |(kind, _)| kind == wanted);
-    let runs = each(file, b"moof").flat_map(|(_, moof)| each(moof, b"traf"));
-    let runs = runs.flat_map(|(_, traf)| each(traf, b"trun"));
+    let fragments = children(file, b"moof").flat_map(|moof| children(moof, b"traf"));
+    let runs = fragments.flat_map(|traf| children(traf, b"trun"));
     // After version and flags.
-    let counts = runs.filter_map(|(_, trun)| trun.get(4..)?.first_chunk().copied());
+    let counts = runs.filter_map(|trun| trun.get(4..)?.first_chunk().copied());
     counts.map(|count| u64::from(u32::from_be_bytes(count))).sum::<u64>() > file.len() as u64
 }
 
 /// The first box of that kind in `bytes`.
 pub(super) fn child<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(kind, _)| kind == wanted).map(|(_, body)| body)
+}
+
+/// All of that kind in `bytes`.
+fn children<'a>(bytes: &'a [u8], wanted: &'static [u8; 4]) -> impl Iterator<Item = &'a [u8]> {
+    boxes(bytes).filter(move |(kind, _)| kind == wanted).map(|(_, body)| body)
 }
 
 /// The boxes that `bytes` consist of: kind and body. Ends at the first that does not fit.

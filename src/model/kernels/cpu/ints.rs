@@ -8,16 +8,14 @@ use std::marker::PhantomData;
 
 use super::tile::{PANEL, Sums, Tile};
 use crate::vector::chip::Chip;
-use crate::vector::curves::exp;
+use crate::vector::curves::{ROUND, exp};
 use crate::vector::for_each_level;
-use crate::vector::total;
+use crate::vector::{largest, total};
 
 /// Inputs of a block.
 pub const BLOCK: usize = 32;
 /// Of a row's largest input.
 const MOST_INPUT: f32 = 32_767.0;
-/// Adding it rounds to an integer, which then stands in the low bits: 1.5 * 2^23.
-const ROUND: f32 = 12_582_912.0;
 
 #[inline(always)]
 fn nearest(x: f32) -> i16 {
@@ -257,16 +255,7 @@ for_each_level! {
 #[inline(always)]
 fn softmax_row_of<const M: usize>(scores: &[f32], out: &mut [i16], scale: &mut f32) {
     let (chunks, rest) = scores.as_chunks::<PANEL>();
-    let mut lanes = [f32::NEG_INFINITY; PANEL];
-    for chunk in chunks {
-        for at in 0..PANEL {
-            lanes[at] = lanes[at].max(chunk[at]);
-        }
-    }
-    let mut most = f32::NEG_INFINITY;
-    for score in lanes.iter().chain(rest) {
-        most = most.max(*score);
-    }
+    let most = largest(scores);
     let mut sums = [0.0f32; PANEL];
     let (out_chunks, out_rest) = out.split_at_mut(chunks.len() * PANEL);
     for (chunk, out) in chunks.iter().zip(out_chunks.as_chunks_mut::<PANEL>().0) {

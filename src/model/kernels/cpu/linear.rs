@@ -18,7 +18,6 @@ use crate::vector::for_each_level;
 
 use finish::{Finish, Rows};
 
-pub use super::ints::rounded;
 pub use finish::After;
 
 /// From so many rows on they are what is divided among threads.
@@ -178,6 +177,7 @@ fn gather_of<const M: usize>(sums: &[f32], (row, rows): (usize, usize), out: &mu
 mod tests {
     use candle_core::Device;
 
+    use super::super::ints::rounded;
     use super::*;
 
     fn random(rows: usize, width: usize) -> Tensor {

@@ -2,7 +2,7 @@
 
 use super::tile::PANEL;
 use crate::vector::curves::exp;
-use crate::vector::for_each_level;
+use crate::vector::{self, for_each_level};
 
 /// Terms that are added in f32 before they are added to the rest in f64: 51,866 of them would cost f32 its last digits.
 const RUN: usize = 64 * PANEL;
@@ -55,16 +55,7 @@ for_each_level! {
 
 #[inline(always)]
 fn find_largest_of<const M: usize>(logits: &[f32], most: &mut f32) {
-    let (chunks, rest) = logits.as_chunks::<{ 2 * PANEL }>();
-    let mut lanes = [f32::NEG_INFINITY; 2 * PANEL];
-    for chunk in chunks {
-        for (lane, logit) in lanes.iter_mut().zip(chunk) {
-            *lane = if *logit > *lane { *logit } else { *lane };
-        }
-    }
-    for logit in lanes.iter().chain(rest) {
-        *most = most.max(*logit);
-    }
+    *most = vector::largest(logits);
 }
 
 for_each_level! {

@@ -17,7 +17,8 @@ mod tile;
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 
 pub use attention::attend_windows;
-pub use linear::{After, Kept, Linear, rounded};
+pub use ints::rounded;
+pub use linear::{After, Kept, Linear};
 pub use logits::{exp_sum, has_nan, largest, share};
 pub use norm::LayerNorm;
 pub use rows::{Heard, attend_rows, scores};
