@@ -55,10 +55,11 @@ FROM nvidia/cuda:${CUDA}-runtime-ubuntu22.04 AS cuda
 COPY --from=build-cuda /src/target/release/verbatim /usr/local/bin/verbatim
 COPY config /etc/verbatim
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/verbatim/
-RUN mkdir /models && chown 10001:10001 /models
+RUN mkdir /models /jobs && chown 10001:10001 /models /jobs
 # Models, and the driver's compiled kernels, outlive the container. HOME, because the user has none.
-ENV HOME=/models HF_HOME=/models CUDA_CACHE_PATH=/models/cuda-cache VERBATIM_SERVER__HOST=0.0.0.0
-VOLUME /models
+ENV HOME=/models HF_HOME=/models CUDA_CACHE_PATH=/models/cuda-cache VERBATIM_SERVER__HOST=0.0.0.0 VERBATIM_JOBS__DIR=/jobs
+# Batch jobs outlive the container where this is a volume of its own.
+VOLUME ["/models", "/jobs"]
 USER 10001:10001
 EXPOSE 8080
 # bash opens the socket itself: no curl in the image. A first start may download a model and compile kernels for minutes.
@@ -70,9 +71,10 @@ FROM debian:bookworm-slim AS cpu
 COPY --from=build-cpu /src/target/release/verbatim /usr/local/bin/verbatim
 COPY config /etc/verbatim
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/verbatim/
-RUN mkdir /models && chown 10001:10001 /models
-ENV HOME=/models HF_HOME=/models VERBATIM_SERVER__HOST=0.0.0.0
-VOLUME /models
+RUN mkdir /models /jobs && chown 10001:10001 /models /jobs
+ENV HOME=/models HF_HOME=/models VERBATIM_SERVER__HOST=0.0.0.0 VERBATIM_JOBS__DIR=/jobs
+# Batch jobs outlive the container where this is a volume of its own.
+VOLUME ["/models", "/jobs"]
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10m --retries=3 CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${VERBATIM_SERVER__PORT:-8080} && printf 'GET /livez HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && read -r answer <&3 && [[ $answer == *' 200 '* ]]"]

@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy race load soak fuzz fuzz-minimise faults bombs deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy race load jobs soak fuzz fuzz-minimise faults bombs deny
 
 help:
 	@echo "make fmt        format the code"
@@ -15,6 +15,7 @@ help:
 	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
 	@echo "make race       speed beside other programs on the same work, in turns (half an hour on two cores, which should be idle)"
 	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
+	@echo "make jobs       batch jobs while servers, workers and the broker are killed (40 minutes; needs nats-server)"
 	@echo "make soak       half an hour of mixed load: memory and descriptors must not grow"
 	@echo "make fuzz       each fuzzing target for FUZZ_SECONDS (60; needs cargo-fuzz)"
 	@echo "make faults     every fault of the device on a real server (a debug build)"
@@ -64,6 +65,10 @@ race:
 		{ target/race/python/bin/pip install --no-binary pywhispercpp pywhispercpp==1.5.1 || echo "whisper.cpp was not built; the race goes on without it"; } && touch target/race/python/made; }
 	set -e; python="$(RACE_PYTHON)"; "$${python:-target/race/python/bin/python}" tools/race/race.py \
 		"$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim" $(RACE)
+
+jobs:
+	$(CARGO) build --release
+	python3 deploy/load/jobs.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
 
 load:
 	$(CARGO) build --release

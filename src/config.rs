@@ -12,7 +12,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{audio, engine, http, model, telemetry, transcriber};
+use crate::{audio, engine, http, jobs, model, telemetry, transcriber};
 use layer::{Layer, leaves};
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -24,6 +24,7 @@ pub struct Config {
     pub transcriber: transcriber::Settings,
     pub engine: engine::Settings,
     pub sessions: http::SessionSettings,
+    pub jobs: jobs::Settings,
     pub log: telemetry::Settings,
     pub telemetry: telemetry::Export,
 }
@@ -99,6 +100,9 @@ impl Config {
             ("sessions.max_seconds", self.sessions.max_seconds as usize),
             ("sessions.idle_timeout_seconds", self.sessions.idle_timeout_seconds as usize),
             ("sessions.max_memory_bytes", self.sessions.max_memory_bytes),
+            ("jobs.max_items", self.jobs.max_items),
+            ("jobs.max_queued_items", self.jobs.max_queued_items),
+            ("jobs.max_job_bytes", self.jobs.max_job_bytes as usize),
             ("audio.max_duration_seconds", self.audio.max_duration_seconds as usize),
             ("audio.max_decoded_bytes", self.audio.max_decoded_bytes),
             ("audio.max_decoded_total_bytes", self.audio.max_decoded_total_bytes),
@@ -108,7 +112,8 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::value(key, "must be at least 1"));
         }
-        self.server.check().map_err(|(key, problem)| ConfigError::value(key, problem))
+        let checked = self.server.check().and_then(|()| self.jobs.check());
+        checked.map_err(|(key, problem)| ConfigError::value(key, problem))
     }
 }
 

@@ -16,7 +16,8 @@
 pub mod transcriber;
 pub mod transcript;
 
-// What is spoken while it is transcribed.
+// What is spoken while it is transcribed, and what may take all night.
+pub mod jobs;
 pub mod live;
 
 // From bytes to text, as the flow goes.

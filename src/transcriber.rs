@@ -24,6 +24,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
 use self::account::Account;
+pub use self::ahead::Progress;
 use self::ahead::{Ahead, Share};
 use self::asked::Asked;
 pub use self::canary::Canary;
@@ -169,10 +170,21 @@ impl Transcriber {
         terms: Terms,
         hearer: Option<Hearer>,
     ) -> Result<Transcript, TranscribeError> {
+        self.transcribe_watched(sound, (options, terms), hearer, &Progress::default()).await
+    }
+
+    /// `progress` says meanwhile how far it is.
+    pub async fn transcribe_watched(
+        &self,
+        sound: Sound,
+        (options, terms): (&Options, Terms),
+        hearer: Option<Hearer>,
+        progress: &Progress,
+    ) -> Result<Transcript, TranscribeError> {
         let started = Instant::now();
         let asked = self.asked(options)?;
         let account = Arc::new(Account { rules: self.rules.clone(), model: self.model.clone(), asked });
-        let recording = self.open(sound, options, terms).instrument(info_span!("open")).await?;
+        let recording = self.open(sound, options, terms, progress).instrument(info_span!("open")).await?;
         let (recording, pieces) = self.hear(recording, &account, hearer).await?;
         let class = recording.ticket.class;
         let mut transcript = self.on_cpu(class, move || account.transcript(&recording, pieces)).await?;

@@ -36,6 +36,8 @@ impl Serve {
         let address = ready.rsplit("http://").next().unwrap().split_whitespace().next().unwrap().to_owned();
         // A pipe that is full would stop the server.
         std::thread::spawn(move || log.for_each(drop));
+        // reqwest comes without a cryptography of its own, and asks for one though nothing here is encrypted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Serve { child, address, client: Client::builder().no_proxy().build().unwrap() }
     }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::decoding::Rules;
 use crate::engine::{Engine, Worker};
-use crate::model::Model;
 use crate::model::files::ModelFiles;
 use crate::model::whisper::{LoadError, LoadOptions, Whisper};
+use crate::model::{Absent, Generation, Model};
 use crate::text::Tokenizer;
 use crate::transcriber::{Transcriber, Voice};
 
@@ -64,6 +64,20 @@ pub fn load(config: &Config) -> Result<Loaded, Failure> {
     let voice = Voice { rules, model };
     let transcriber = Transcriber::new(engine, voice, decoder, &config.transcriber);
     Ok(Loaded { transcriber, worker })
+}
+
+/// The same without a model, for a process that has others do the work. Must be called within a runtime.
+pub fn load_nothing(config: &Config) -> Result<Loaded, Failure> {
+    let json = ModelFiles::Demo.require("tokenizer.json").map_err(Failure::settings)?;
+    let tokenizer = Tokenizer::from_json(&json).map_err(|error| context("none", error))?;
+    let model = Absent::info();
+    let rules = Rules::new(Arc::new(tokenizer), &Generation::default(), &model);
+    let (engine, worker) = Engine::start(Box::new(Absent), config.engine.clone());
+    let voice = Voice { rules, model };
+    Ok(Loaded {
+        transcriber: Transcriber::new(engine, voice, config.audio.limits(), &config.transcriber),
+        worker,
+    })
 }
 
 #[cfg(any(feature = "faults", debug_assertions))]

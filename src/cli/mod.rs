@@ -1,6 +1,7 @@
 //! The command line in, an exit code out: the verbs, the flags they share, and what each way to end is called.
 
 mod bench;
+mod jobs;
 mod keys;
 mod load;
 mod models;
@@ -9,6 +10,7 @@ mod serve;
 mod subtitle_flags;
 mod subtitles;
 mod transcribe;
+mod worker;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -37,6 +39,10 @@ const AFTER_HELP: &str = "Every flag is also a setting: see config/default.toml.
 enum Verb {
     /// Answer transcriptions over HTTP.
     Serve(serve::Args),
+    /// Hand batch jobs in to a running server, and fetch their results.
+    Jobs(jobs::Args),
+    /// Transcribe the items of batch jobs, for servers that take them in.
+    Worker(worker::Args),
     /// Write the text of audio files to standard output or into a folder.
     Transcribe(transcribe::Args),
     /// Write a stored verbose_json as subtitles or in another format, without the audio.
@@ -129,7 +135,13 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
         Verb::Serve(args) => {
             let mut flags = common.overrides()?;
             args.set(&mut flags);
-            serve::run(common.config(&flags)?)
+            serve::run(args, common.config(&flags)?)
+        }
+        Verb::Jobs(args) => jobs::run(args),
+        Verb::Worker(args) => {
+            let mut flags = common.overrides()?;
+            args.set(&mut flags);
+            worker::run(args, common.config(&flags)?)
         }
         Verb::Transcribe(args) => {
             let mut flags = common.overrides()?;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -12,11 +13,12 @@ use crate::audio::Isolation;
 use crate::config::{Config, Overrides};
 use crate::engine::{EngineError, Sizes, Worker};
 use crate::http::{self, App, Ended};
+use crate::jobs::Shift;
 use crate::readiness::Readiness;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, gpu::Gpu, gpu_block};
 
-use super::load::{Loaded, load};
+use super::load::{Loaded, load, load_nothing};
 use super::{Exit, Failure};
 
 /// How often a GPU that nobody uses is tried, where `engine.canary_seconds` does not say.
@@ -35,6 +37,12 @@ pub struct Args {
     /// process or thread: where uploads are decoded [default: process on Linux].
     #[arg(long, value_name = "WHERE", value_parser = ["process", "thread"])]
     decode_isolation: Option<String>,
+    /// Take jobs in for workers on other machines, without a model of its own.
+    #[arg(long)]
+    no_model: bool,
+    /// Folder in which batch jobs are kept [default: verbatim/jobs in the user's folder for the state of programs].
+    #[arg(long, value_name = "FOLDER")]
+    jobs_dir: Option<PathBuf>,
     /// Let everybody in who can reach the server, where it has no keys and listens to more than this machine.
     #[arg(long)]
     allow_no_keys: bool,
@@ -45,22 +53,23 @@ impl Args {
         flags.set("server.host", self.host.map(|host| host.to_string()));
         flags.set("server.port", self.port);
         flags.set("audio.decode_isolation", self.decode_isolation.as_deref());
+        flags.set("jobs.dir", self.jobs_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
         flags.set("server.allow_no_keys", self.allow_no_keys.then_some(true));
     }
 }
 
-pub fn run(mut config: Config) -> Result<Exit, Failure> {
+pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     config.audio.decode_isolation.get_or_insert(Isolation::safest());
     let _traces = telemetry::init_with(&config.log, &config.telemetry).map_err(Failure::settings)?;
     tracing::info!("verbatim {}", env!("CARGO_PKG_VERSION"));
     let runtime = Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(serve(config));
+    let exit = runtime.block_on(serve(config, !args.no_model));
     // What still runs by now (a download, a decoder, a device that hangs) must not keep the process from ending.
     runtime.shutdown_timeout(Duration::ZERO);
     exit
 }
 
-async fn serve(config: Config) -> Result<Exit, Failure> {
+async fn serve(config: Config, has_model: bool) -> Result<Exit, Failure> {
     let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let gpu = Gpu::probe();
     tracing::info!("\n{}", gpu_block(&gpu.read().await).trim_end());
@@ -68,27 +77,39 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     http::keys::check(&config.server).map_err(Failure::settings)?;
     // Before the model: a port that is taken should not cost a load. Callers wait in the backlog meanwhile.
     let listener = bind(&config).await?;
-    let (settings, sessions) = (config.server.clone(), config.sessions.clone());
-    let canary_seconds = config.engine.canary_seconds;
+    let (settings, sessions, jobs) = (config.server.clone(), config.sessions.clone(), config.jobs.clone());
+    let canary_seconds = config.engine.canary_seconds.filter(|_| has_model);
     let has_keys = !settings.keys.is_empty() || settings.keys_file.is_some();
-    let loading = tokio::task::spawn_blocking(move || load(&config));
+    let loading =
+        tokio::task::spawn_blocking(move || if has_model { load(&config) } else { load_nothing(&config) });
     let Loaded { transcriber, worker } = tokio::select! {
         loaded = loading => loaded.map_err(|error| Failure::new(Exit::DeviceLost, error))??,
         () = shutdown.graceful.cancelled() => return Ok(Exit::Done),
     };
 
-    let canary_seconds =
-        canary_seconds.unwrap_or(if transcriber.model().device == "cpu" { 0 } else { CANARY_SECONDS });
+    let canary_seconds = canary_seconds.unwrap_or(if has_model && transcriber.model().device != "cpu" {
+        CANARY_SECONDS
+    } else {
+        0
+    });
     let readiness = Readiness::default();
     let warming = readiness.hold("warm-up");
     let app = App::new(transcriber, readiness, gpu, settings);
     let app = app.with_sessions(sessions).context("sessions.dir").map_err(Failure::settings)?;
+    let app = app.with_jobs(jobs, has_model.then(Shift::default));
     let address = listener.local_addr().map_err(|error| Failure::new(Exit::BadSettings, error))?;
     let server = http::serve(listener, app.clone(), shutdown.clone());
     let warm_up = async {
-        let (took, sizes) = app.warm_up().await.context("the warm-up failed")?;
+        if has_model {
+            let (took, sizes) = app.warm_up().await.context("the warm-up failed")?;
+            warmed(took, sizes);
+        } else {
+            // It can do nothing without its broker.
+            app.go_on().await;
+        }
         drop(warming);
-        announce(address, has_keys, took, sizes);
+        announce(address, has_keys, has_model);
+        app.go_on().await;
         if canary_seconds > 0 {
             app.canaries(Duration::from_secs(canary_seconds)).await;
         }
@@ -136,15 +157,19 @@ async fn bind(config: &Config) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(taken)
 }
 
-fn announce(address: SocketAddr, has_keys: bool, warm_up: Duration, Sizes { windows, rows }: Sizes) {
+fn warmed(took: Duration, Sizes { windows, rows }: Sizes) {
+    let warm_up_ms = took.as_millis() as u64;
+    tracing::info!(warm_up_ms, "warmed with up to {windows} windows at once and {rows} rows a step");
+}
+
+fn announce(address: SocketAddr, has_keys: bool, has_model: bool) {
     if !address.ip().to_canonical().is_loopback() && !has_keys {
         tracing::warn!(
             "whoever can reach {address} can use this service: it has no keys (server.allow_no_keys)"
         );
     }
-    let warm_up_ms = warm_up.as_millis() as u64;
-    tracing::info!(warm_up_ms, "warmed with up to {windows} windows at once and {rows} rows a step");
     tracing::info!("ready on http://{address}");
     let key = if has_keys { "-H 'Authorization: Bearer KEY' " } else { "" };
-    tracing::info!("try: curl {key}-F file=@speech.mp3 http://{address}/transcribe");
+    let route = if has_model { "transcribe" } else { "v1/jobs" };
+    tracing::info!("try: curl {key}-F file=@speech.mp3 http://{address}/{route}");
 }

@@ -1,5 +1,6 @@
 //! `verbatim transcribe`: audio files in, their text on standard output or in a folder out, all files batched together.
 
+mod durable;
 mod flags;
 mod output;
 
@@ -41,6 +42,9 @@ pub struct Args {
     /// Write each file's text here, named after it, instead of to standard output.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
+    /// As a batch job that is kept on the disk (jobs.dir): folders too, and killed and started again it goes on where it was.
+    #[arg(long)]
+    jobs: bool,
     /// process or thread: where files are decoded [default: thread].
     #[arg(long, value_name = "WHERE", value_parser = ["process", "thread"])]
     decode_isolation: Option<String>,
@@ -72,6 +76,9 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
     let wanted = args.wanted()?;
+    if args.jobs {
+        return durable::run(args, config, wanted.1);
+    }
     let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let loaded = {

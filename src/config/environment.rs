@@ -21,7 +21,7 @@ const SHORT: &[(&str, &str)] = &[
 ];
 
 /// Read by the command line itself.
-const NOT_SETTINGS: &[&str] = &["VERBATIM_CONFIG"];
+const NOT_SETTINGS: &[&str] = &["VERBATIM_CONFIG", "VERBATIM_SERVER_URL", "VERBATIM_API_KEY"];
 
 /// What Kubernetes puts into the pods beside a Service that is called `verbatim`: no mistake of anyone's.
 const OF_KUBERNETES: &[&str] = &["VERBATIM_SERVICE_", "VERBATIM_PORT"];

@@ -15,11 +15,15 @@ use super::settings::Settings;
 /// instead of a reset connection.
 const LINGER_BYTES: usize = 16 << 20;
 const LINGER: Duration = Duration::from_secs(3);
+/// A hundred gigabytes at ten megabits a second.
+const LONGEST_JOB: Duration = Duration::from_secs(86_400);
 
 /// What one upload may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     max_bytes: u64,
+    /// What sets it.
+    setting: &'static str,
     idle: Duration,
     min_rate: u64,
     total: Duration,
@@ -29,10 +33,20 @@ impl Limits {
     pub fn of(settings: &Settings) -> Self {
         Limits {
             max_bytes: settings.max_body_bytes,
+            setting: "server.max_body_bytes",
             idle: settings.body_idle_timeout,
             min_rate: settings.min_body_rate_bytes,
             total: settings.upload_timeout,
         }
+    }
+
+    /// For many files at once, which are put away as they come: what that takes is no fault of the client's.
+    pub fn of_a_job(self, bytes: u64) -> Self {
+        Limits { max_bytes: bytes, setting: "jobs.max_job_bytes", min_rate: 0, total: LONGEST_JOB, ..self }
+    }
+
+    fn too_large(&self) -> ApiError {
+        ApiError::BodyTooLarge { limit: self.max_bytes, setting: self.setting }
     }
 
     /// For what is no audio, and needs less.
@@ -52,7 +66,7 @@ pub fn check_headers(headers: &HeaderMap, limits: &Limits) -> Result<Option<u64>
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match length {
-        Some(length) if length > limits.max_bytes => Err(ApiError::BodyTooLarge { limit: limits.max_bytes }),
+        Some(length) if length > limits.max_bytes => Err(limits.too_large()),
         length => Ok(length),
     }
 }
@@ -126,7 +140,7 @@ impl Reader {
         };
         self.read += chunk.len() as u64;
         if self.read > self.limits.max_bytes {
-            return Err(ApiError::BodyTooLarge { limit: self.limits.max_bytes });
+            return Err(self.limits.too_large());
         }
         Ok(Some(chunk))
     }
@@ -167,7 +181,13 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { max_bytes: 100, idle: Duration::from_secs(2), min_rate: 10, total: Duration::from_secs(20) }
+        Limits {
+            max_bytes: 100,
+            setting: "server.max_body_bytes",
+            idle: Duration::from_secs(2),
+            min_rate: 10,
+            total: Duration::from_secs(20),
+        }
     }
 
     /// Chunks of `size` bytes, one every `pause`; time is the test's own.
@@ -194,7 +214,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bytes_are_counted_whatever_the_headers_said() {
         let result = collect(dripping(11, 10, Duration::ZERO), limits()).await;
-        assert!(matches!(result, Err(ApiError::BodyTooLarge { limit: 100 })), "{result:?}");
+        assert!(matches!(result, Err(ApiError::BodyTooLarge { limit: 100, .. })), "{result:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,8 +21,15 @@ pub enum ApiError {
     NotOffered { param: String, what: &'static str },
     #[error("the model '{asked}' is not loaded; this server answers with '{loaded}'")]
     UnknownModel { asked: String, loaded: String },
-    #[error("the upload is larger than {limit} bytes (limit set by server.max_body_bytes)")]
-    BodyTooLarge { limit: u64 },
+    #[error("the upload is larger than {limit} bytes (limit set by {setting})")]
+    BodyTooLarge { limit: u64, setting: &'static str },
+    #[error(
+        "this server has no model of its own (serve --no-model): hand the audio in as a job, with POST /v1/jobs or the header \
+         'Prefer: respond-async'"
+    )]
+    NoModel,
+    #[error("{0}")]
+    JobNotFound(String),
     #[error("{0}")]
     UnsupportedType(String),
     #[error("the upload came too slowly: {0}")]
@@ -165,7 +172,6 @@ impl ApiError {
         ApiError::BadRequest { param: Some(param), message: message.into() }
     }
 
-    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.row().status
     }
@@ -233,6 +239,10 @@ impl ApiError {
                 row(StatusCode::SERVICE_UNAVAILABLE, None, Some("not_ready"), "overloaded", After(5))
             }
             Self::Timeout { .. } => row(StatusCode::GATEWAY_TIMEOUT, None, Some("timeout"), "timeout", Never),
+            Self::NoModel => row(StatusCode::NOT_IMPLEMENTED, None, Some("no_model"), "invalid", Never),
+            Self::JobNotFound(_) => {
+                row(StatusCode::NOT_FOUND, Some("id"), Some("job_not_found"), "invalid", Unsaid)
+            }
             Self::SessionNotFound(_) => {
                 row(StatusCode::NOT_FOUND, Some("id"), Some("session_not_found"), "invalid", Unsaid)
             }

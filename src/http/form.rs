@@ -90,7 +90,7 @@ pub async fn read_fields(
 }
 
 /// As a form would have it; a list stays one, as JSON.
-fn of_json(text: &str) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn of_json(text: &str) -> Result<Vec<(String, String)>, ApiError> {
     let object: Result<serde_json::Map<String, Value>, _> = serde_json::from_str(text);
     let object = object.map_err(|error| bad_form(format!("the body is no JSON object: {error}")))?;
     let plain = |value: Value| match value {
@@ -101,13 +101,13 @@ fn of_json(text: &str) -> Result<Vec<(String, String)>, ApiError> {
     Ok(object.into_iter().map(|(name, value)| (name, plain(value))).collect())
 }
 
-fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
     let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
     let fields = query.map_err(|error| ApiError::BadRequest { param: None, message: error.body_text() })?;
     Ok(fields.0)
 }
 
-async fn read_parts<S>(chunks: S, boundary: &str, form: &mut Form) -> Result<(), ApiError>
+pub(super) async fn read_parts<S>(chunks: S, boundary: &str, form: &mut Form) -> Result<(), ApiError>
 where
     S: Stream<Item = Result<Bytes, ApiError>> + Send,
 {
@@ -150,7 +150,7 @@ where
 }
 
 /// `most` guards fields that are text; a file is bounded by the body it came in.
-async fn read_part(part: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read_part(part: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError> {
     let mut whole = BytesMut::new();
     while let Some(chunk) = part.chunk().await.map_err(of_multipart)? {
         if whole.len() + chunk.len() > most {
@@ -162,12 +162,12 @@ async fn read_part(part: &mut Field<'_>, most: usize) -> Result<Bytes, ApiError>
     Ok(whole.freeze())
 }
 
-fn bad_form(message: String) -> ApiError {
+pub(super) fn bad_form(message: String) -> ApiError {
     ApiError::BadRequest { param: None, message }
 }
 
 /// Our own errors travel through multer in a box and come out as they went in.
-fn of_multipart(error: multer::Error) -> ApiError {
+pub(super) fn of_multipart(error: multer::Error) -> ApiError {
     match error {
         multer::Error::StreamReadFailed(boxed) => match boxed.downcast::<ApiError>() {
             Ok(ours) => *ours,

@@ -39,6 +39,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Ready>, ApiError> {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
+    app.office.measure().await;
     let load = app.transcriber.load();
     let model = app.transcriber.model();
     let labels = [

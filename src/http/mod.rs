@@ -20,6 +20,7 @@ mod gpu_info;
 mod guard;
 mod health;
 mod idempotency;
+mod jobs;
 pub mod keys;
 mod layout;
 mod models;
@@ -52,6 +53,7 @@ pub use self::digest::Digest;
 use self::door::Door;
 use self::error::ApiError;
 use self::idempotency::Answers;
+use self::jobs::Office;
 use self::keys::Keys;
 use self::realtime::Sessions as Live;
 pub use self::serve::{Ended, serve};
@@ -59,6 +61,7 @@ use self::sessions::Sessions;
 pub use self::sessions::Settings as SessionSettings;
 pub use self::settings::Settings;
 use crate::engine::Sizes;
+use crate::jobs::{Jobs, Settings as JobSettings, Shift};
 use crate::readiness::Readiness;
 use crate::telemetry::gpu::Gpu;
 use crate::telemetry::metrics;
@@ -79,6 +82,7 @@ pub struct Shared {
     realtime: Live,
     bench: Bench,
     sessions: Sessions,
+    office: Office,
     keys: Keys,
     answers: Answers,
     metrics: metrics::Handle,
@@ -95,6 +99,7 @@ impl App {
             realtime: Live::new(&settings.realtime),
             bench: Bench::default(),
             sessions: Sessions::in_memory(),
+            office: Office::new(JobSettings { enabled: false, ..JobSettings::default() }, None),
             keys: Keys::new(&settings),
             answers: Answers::new(&settings),
             metrics: metrics::install(),
@@ -115,6 +120,42 @@ impl App {
         let shared = Arc::get_mut(&mut self.0).expect("an app is set up before it is shared");
         shared.sessions = Sessions::open(settings)?;
         Ok(self)
+    }
+
+    /// Batch jobs as the operator wants them; `shift`: how this process transcribes their items, if it does. Before anybody else has
+    /// the app.
+    pub fn with_jobs(mut self, settings: JobSettings, shift: Option<Shift>) -> App {
+        let shared = Arc::get_mut(&mut self.0).expect("an app is set up before it is shared");
+        shared.office = Office::new(settings, shift);
+        self
+    }
+
+    /// Whether this process transcribes, or only takes work in for others.
+    fn has_model(&self) -> bool {
+        self.transcriber.model().slots > 0
+    }
+
+    /// Goes on with jobs that are there from before.
+    pub async fn go_on(&self) {
+        self.office.go_on(self).await;
+    }
+
+    /// The jobs themselves, which are worked on from now on.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, or with what they name.
+    pub async fn jobs(&self) -> Result<Jobs, String> {
+        self.office.open(self).await.map_err(|error| error.to_string())
+    }
+
+    /// Completes when work on jobs has ended by itself, for want of any.
+    pub async fn jobs_idle(&self) {
+        self.office.end().cancelled().await;
+    }
+
+    /// Gives back what is worked on for jobs, and lets go of whoever follows one.
+    pub async fn close_jobs(&self) {
+        self.office.close().await;
     }
 
     /// See `Transcriber::warm_up`; health routes answer meanwhile.
@@ -155,6 +196,12 @@ pub fn router(app: App) -> Router {
         .route("/v1/sessions/{id}", get(sessions::state).put(sessions::open_as).delete(sessions::forget))
         .route("/v1/sessions/{id}/chunks", post(sessions::chunk))
         .route("/v1/sessions/{id}/finish", post(sessions::finish))
+        .route("/v1/jobs", get(jobs::list).post(jobs::submit))
+        .route("/v1/jobs/{id}", get(jobs::state).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/results", get(jobs::results))
+        .route("/v1/jobs/{id}/events", get(jobs::events))
+        .route("/v1/jobs/{id}/items/{item}", get(jobs::item))
+        .route("/v1/estimate", get(jobs::estimate))
         .route("/gpu-info", get(gpu_info::gpu_info))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -181,6 +228,7 @@ async fn front() -> &'static str {
      POST /asr, /detect-language   as Bazarr asks\n\
      GET  /v1/realtime  a websocket: audio in while it is spoken, text out after each turn\n\
      POST /v1/subtitles  a stored verbose_json as srt, vtt or tsv: curl -F file=@speech.json .../v1/subtitles\n\
+     POST /v1/jobs      many files in one call, worked off in turn: docs/jobs.md\n\
      POST /v1/sessions  a dictation, chunk by chunk, of which nothing is lost: docs/dictation.md\n\
      GET  /gpu-info     the device and what is done with it; ?format=text for a terminal\n\
      GET  /docs         the interface to read and to try; /openapi.json for machines\n\

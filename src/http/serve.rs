@@ -56,6 +56,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: Shutdown) -> io::R
         () = shutdown.promptly.cancelled() => {}
     }
     drop(listener);
+    app.close_jobs().await;
     Ok(connections.drain(app.settings.drain_timeout).await)
 }
 

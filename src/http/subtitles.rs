@@ -58,7 +58,7 @@ fn of_stored(error: StoredError) -> ApiError {
     ApiError::param("file", error.to_string())
 }
 
-fn answer(rendered: Rendered, ignored: &[String]) -> Response {
+pub(super) fn answer(rendered: Rendered, ignored: &[String]) -> Response {
     let mut response = rendered.body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(rendered.content_type));

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::form::Form;
 use super::idempotency::{self, Asked, Claim};
 use super::options::{self, Wanted};
-use super::{form, models, observe, streamed, terms};
+use super::{form, jobs, models, observe, streamed, terms};
 use crate::audio;
 use crate::engine::EngineError;
 use crate::format::{self, Rendered};
@@ -29,6 +29,9 @@ pub(super) const IGNORED: &str = "x-verbatim-ignored";
 
 /// `POST /transcribe`.
 pub async fn transcribe(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    if jobs::is_asynchronous(request.headers()) {
+        return jobs::submitted(app, request).await;
+    }
     answer_to(app, request, Dialect::default()).await
 }
 
@@ -171,8 +174,16 @@ pub(super) async fn within<T, E: Into<ApiError>>(
     }
 }
 
-/// While draining, requests are still taken: balancers need a moment to hear of it.
+/// Whether what is to be transcribed now may come.
 pub(super) fn ready(app: &App) -> Result<(), ApiError> {
+    if !app.has_model() {
+        return Err(ApiError::NoModel);
+    }
+    started(app)
+}
+
+/// While draining, requests are still taken: balancers need a moment to hear of it.
+pub(super) fn started(app: &App) -> Result<(), ApiError> {
     match app.readiness.state() {
         readiness::State::Starting(reasons) => {
             Err(ApiError::NotReady(format!("waiting for {}", reasons.join(", "))))

@@ -3,6 +3,7 @@
 //! A model owns a fixed number of slots and lanes. A slot holds one window's encoding (cross-attention keys and values), a
 //! lane what the decoder has read so far (self-attention keys and values).
 
+mod absent;
 #[cfg(any(feature = "faults", debug_assertions))]
 pub mod faults;
 pub mod files;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::audio::LogMel;
 use crate::text::Token;
 
+pub use absent::Absent;
 pub use settings::{LocateError, Secret, Settings};
 pub use whisper::Generation;
 

@@ -47,6 +47,7 @@ declare! {
         CANARIES = "verbatim_canary_runs_total", "Silent windows run on the idle device, by outcome.";
         DROPPED = "verbatim_dropped_windows_total", "Windows whose text was withheld, by reason.";
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
+        JOB_ITEMS = "verbatim_job_items_total", "Items of batch jobs that this process has ended, by state.";
         REALTIME_TURNS = "verbatim_realtime_turns_total", "Turns of realtime sessions by how they ended.";
         CANCELLED = "verbatim_windows_cancelled_total", "Windows whose caller left before the end.";
         DECODE_FAILURES = "verbatim_decode_failures_total", "Uploads that gave no audio, by what they take themselves for and by reason.";
@@ -65,6 +66,8 @@ declare! {
         CONNECTIONS = "verbatim_http_connections", "Open connections.";
         INFLIGHT = "verbatim_inflight_requests", "Transcriptions holding a permit at the door.";
         REALTIME_SESSIONS = "verbatim_realtime_sessions", "Realtime sessions that are open.";
+        JOB_QUEUE = "verbatim_job_queue_items", "Items of batch jobs that wait, over all processes.";
+        JOB_WORKING = "verbatim_job_working_items", "Items of batch jobs that are worked on, over all processes.";
         QUEUE_WINDOWS = "verbatim_queue_windows", "Windows waiting for a slot.";
         QUEUE_AUDIO = "verbatim_queue_audio_seconds", "Audio that was accepted and is not transcribed yet.";
         SLOTS = "verbatim_slots", "Windows the device can hold at once.";

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ahead::Rest;
+use super::ahead::{Ahead, Rest};
 use super::sound::Source;
-use super::{Sound, Take, Terms, TranscribeError, Transcriber};
+use super::{Progress, Sound, Take, Terms, TranscribeError, Transcriber};
 use crate::audio::{self, Pcm, Room, SAMPLE_RATE, Timeline, duration_of, quietest, samples_in};
 use crate::engine::{Attendance, Class, Ticket};
 use crate::transcript::{Channels, Incomplete, LongForm, Options, Speech};
@@ -41,6 +41,8 @@ pub(super) struct Recording {
     pub length: Duration,
     /// How much there is to come, for all to see.
     rest: Rest,
+    /// The recording's own part of what is ahead.
+    pub ahead: Arc<Ahead>,
     /// Its share of the device, from before it was decoded to the end.
     attendance: Attendance,
     /// Given back with the samples.
@@ -71,7 +73,9 @@ impl Transcriber {
         sound: Sound,
         options: &Options,
         terms: Terms,
+        progress: &Progress,
     ) -> Result<Recording, TranscribeError> {
+        let ahead = self.ahead.part(progress);
         let interactive = if terms.is_patient { Duration::ZERO } else { self.interactive };
         let is_short = sound.is_short(interactive) && !terms.is_patient;
         let class = if is_short { Class::Interactive } else { Class::Batch };
@@ -93,7 +97,8 @@ impl Transcriber {
             decode_time: Duration::ZERO,
             vad_time: Duration::ZERO,
             length: Duration::ZERO,
-            rest: self.ahead.rest(),
+            rest: ahead.rest(),
+            ahead,
             attendance: self.engine.attend(ticket),
             _room: None,
         };

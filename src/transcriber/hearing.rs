@@ -88,7 +88,7 @@ impl Transcriber {
         let Some(mut chapter) = self.chapter(&mut recording).await? else {
             return Ok(Some((Read::End(Box::new(recording)), Reading::default())));
         };
-        self.ahead.enter(&mut chapter.takes);
+        recording.ahead.enter(&mut chapter.takes);
         if let ([take], Some(told)) = (&mut chapter.takes[..], &told) {
             take.told = Some(told.next());
         }

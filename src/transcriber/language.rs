@@ -14,7 +14,7 @@ use crate::text::language::ENGLISH;
 use crate::transcript::{Channels, Language, Options};
 
 use super::asked::Asked;
-use super::{Sound, Take, Terms, TranscribeError, Transcriber};
+use super::{Progress, Sound, Take, Terms, TranscribeError, Transcriber};
 
 /// Probabilities of several detections, the likeliest first.
 pub(super) type Languages = Vec<(Token, f32)>;
@@ -30,7 +30,7 @@ impl Transcriber {
     ) -> Result<Vec<(Language, f32)>, TranscribeError> {
         let options = Options { language: None, channels: Channels::Mix, ..options.clone() };
         let asked = self.asked(&options)?;
-        let mut recording = self.open(sound, &options, terms).await?;
+        let mut recording = self.open(sound, &options, terms, &Progress::default()).await?;
         let mut take = Take::default();
         // The first chapter in which somebody speaks.
         while let Some(chapter) = self.chapter(&mut recording).await? {

@@ -15,6 +15,7 @@ mod exposition;
 mod gpu_info;
 mod health;
 mod idempotency;
+mod jobs;
 mod keys;
 mod life;
 mod openai;

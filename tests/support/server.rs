@@ -46,6 +46,16 @@ pub async fn start_with_sessions(behaviour: Behaviour, sessions: SessionSettings
     start_all(behaviour, engine::Settings::default(), sessions, |_| {}).await
 }
 
+/// With batch jobs, kept as `jobs` says; the server goes on with those that are there.
+pub async fn start_with_jobs(
+    behaviour: Behaviour,
+    jobs: verbatim::jobs::Settings,
+    change: impl FnOnce(&mut Settings),
+) -> Server {
+    let everything = (engine::Settings::default(), SessionSettings::default(), jobs);
+    start_everything(behaviour, everything, change).await
+}
+
 pub async fn start_engine(
     behaviour: Behaviour,
     engine: engine::Settings,
@@ -60,6 +70,15 @@ async fn start_all(
     sessions: SessionSettings,
     change: impl FnOnce(&mut Settings),
 ) -> Server {
+    let none = verbatim::jobs::Settings { enabled: false, ..Default::default() };
+    start_everything(behaviour, (engine, sessions, none), change).await
+}
+
+async fn start_everything(
+    behaviour: Behaviour,
+    (engine, sessions, jobs): (engine::Settings, SessionSettings, verbatim::jobs::Settings),
+    change: impl FnOnce(&mut Settings),
+) -> Server {
     let mut settings = Settings { drain_delay: Duration::ZERO, ..Settings::default() };
     change(&mut settings);
     let gate = behaviour.gate.clone();
@@ -72,12 +91,20 @@ async fn start_all(
     let readiness = Readiness::default();
     let gpu = Gpu::absent("tests need none");
     let app = App::new(transcriber, readiness.clone(), gpu, settings).with_sessions(sessions).unwrap();
+    let goes_on = jobs.enabled;
+    let app = app.with_jobs(jobs, Some(verbatim::jobs::Shift::default()));
+    if goes_on {
+        let app = app.clone();
+        tokio::spawn(async move { app.go_on().await });
+    }
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let wishes = Shutdown::default();
     let (shutdown, promptly) = (wishes.graceful.clone(), wishes.promptly.clone());
     let task = tokio::spawn(serve(listener, app.clone(), wishes));
+    // reqwest comes without a cryptography of its own, and asks for one though nothing here is encrypted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
     Server { address, client, gate, readiness, shutdown, promptly, app, task, worker }
 }

@@ -14,6 +14,10 @@ pub struct Flags {
 }
 
 impl Flags {
+    pub fn fields(&self) -> &[(String, String)] {
+        &self.fields
+    }
+
     pub fn wanted(&self) -> Result<Wanted, String> {
         let wanted = options::judge(&self.fields).map_err(|error| error.to_string())?;
         // A name that the server would put into a header has nobody to read it here.

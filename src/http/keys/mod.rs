@@ -107,6 +107,13 @@ impl Keys {
         found
     }
 
+    /// So much audio was transcribed for a key, of which only the number is left.
+    pub fn heard(&self, number: u64, audio: Duration) {
+        if let Some(holder) = self.ring().iter().find(|holder| holder.number == number) {
+            holder.meter.heard(audio, Instant::now());
+        }
+    }
+
     /// For ever: reads the file again when it has changed, or on SIGHUP. A file that cannot be used changes nothing.
     pub async fn follow(self) {
         let Some(path) = &self.0.file else { return std::future::pending().await };

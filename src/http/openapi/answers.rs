@@ -12,6 +12,7 @@ use crate::http::asr::Detected;
 use crate::http::error::Envelope;
 use crate::http::gpu_info::Info;
 use crate::http::health::{Alive, Ready};
+use crate::http::jobs::{Estimate, ItemJson, JobJson, JobList};
 use crate::http::models::{Model, Models};
 use crate::http::sessions::{Ended, Heard, Standing};
 
@@ -24,7 +25,7 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ),
     ("401", "Unauthorized", "There is no key, or none that is known here."),
     ("403", "Forbidden", "A web page from an origin that `server.cors_origins` does not list."),
-    ("404", "NotFound", "No such route, model or session."),
+    ("404", "NotFound", "No such route, model, session or job."),
     ("405", "MethodNotAllowed", "The route does not answer this method."),
     ("408", "UploadTooSlow", "The upload came too slowly."),
     (
@@ -59,6 +60,10 @@ pub fn components(components: ComponentsBuilder) -> ComponentsBuilder {
     collect::<Standing>(&mut schemas);
     collect::<Heard>(&mut schemas);
     collect::<Ended>(&mut schemas);
+    collect::<JobJson>(&mut schemas);
+    collect::<ItemJson>(&mut schemas);
+    collect::<JobList>(&mut schemas);
+    collect::<Estimate>(&mut schemas);
     collect::<Info>(&mut schemas);
     collect::<Alive>(&mut schemas);
     collect::<Ready>(&mut schemas);

@@ -62,6 +62,13 @@ pub fn components(components: ComponentsBuilder) -> ComponentsBuilder {
             "SubtitlesForm",
             with_file(options(&subtitles), "A stored `verbose_json`, or another program's."),
         )
+        .schema(
+            "JobForm",
+            with(
+                with_file(options(&all), "A recording or an archive of them; as often as there are."),
+                job(),
+            ),
+        )
         .schema("SessionForm", with(with(options(&all), opening), chunking()))
         .schema(
             "SessionChunkForm",
@@ -95,6 +102,16 @@ fn with_file(form: ObjectBuilder, says: &str) -> ObjectBuilder {
 
 fn binary(says: &str) -> ObjectBuilder {
     typed(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).description(Some(says))
+}
+
+/// What is said of a job beside what is wanted of its files.
+fn job() -> [(&'static str, ObjectBuilder); 4] {
+    [
+        ("url", word("Where a recording is, if jobs.allow_urls says so; as often as there are.")),
+        ("name", word("What the client calls it.")),
+        ("priority", word("Which jobs go first.").enum_values(Some(["high", "normal", "low"]))),
+        ("webhook_url", word("Who is told when it has ended: docs/jobs.md.")),
+    ]
 }
 
 /// How a dictation's chunks come, once for all of them or with each.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod forms;
+mod jobs;
 mod routes;
 
 use axum::Router;

@@ -6,20 +6,22 @@ use utoipa::openapi::{ObjectBuilder, Paths, Required, ResponseBuilder, SecurityR
 
 use super::answers::{errors, finished, json, named, plain, text, transcript, written};
 use super::forms::{fields, upload};
+use super::jobs;
 
 /// Of any route with a body.
 const SENT: &[&str] = &["400", "401", "403", "408", "413", "429", "500", "503"];
 /// Of those that transcribe, too.
 const HEARD: &[&str] = &["400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503", "504"];
 /// Of those that only look.
-const LOOKED: &[&str] = &["400", "401", "403", "500"];
+pub(super) const LOOKED: &[&str] = &["400", "401", "403", "500"];
 
 const TRANSCRIPTION: &str = "Transcription";
 const DICTATION: &str = "Dictation";
 const REALTIME: &str = "Realtime";
+pub(super) const JOBS: &str = "Jobs";
 const OPERATION: &str = "Operation";
 
-pub fn tags() -> [Tag; 4] {
+pub fn tags() -> [Tag; 5] {
     let tag = |name, says: &str| {
         let mut tag = Tag::new(name);
         tag.description = Some(says.to_owned());
@@ -28,6 +30,7 @@ pub fn tags() -> [Tag; 4] {
     [
         tag(TRANSCRIPTION, "A recording in, its text out."),
         tag(DICTATION, "A recording that is still being made, chunk by chunk; nothing of it is lost."),
+        tag(JOBS, "Many recordings in one call, worked off in turn, whatever happens meanwhile."),
         tag(REALTIME, "A websocket."),
         tag(OPERATION, "For those who run the server."),
     ]
@@ -144,6 +147,7 @@ pub fn paths() -> Paths {
             .request_body(Some(fields("SessionFinishForm")))
             .response("200", finished()),
     );
+    jobs::add(&mut add);
     add(
         "/",
         HttpMethod::Get,
@@ -189,11 +193,11 @@ fn open(summary: &str) -> OperationBuilder {
     operation(OPERATION, summary, &["500"]).security(SecurityRequirement::default())
 }
 
-fn operation(tag: &str, summary: &str, statuses: &[&str]) -> OperationBuilder {
+pub(super) fn operation(tag: &str, summary: &str, statuses: &[&str]) -> OperationBuilder {
     OperationBuilder::new().tag(tag).summary(Some(summary)).responses_of(statuses)
 }
 
-trait Answers {
+pub(super) trait Answers {
     fn responses_of(self, statuses: &[&str]) -> Self;
 }
 
@@ -220,7 +224,7 @@ fn terms() -> [Parameter; 3] {
     ]
 }
 
-fn idempotency() -> Parameter {
+pub(super) fn idempotency() -> Parameter {
     let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
     header(
         "Idempotency-Key",
@@ -229,13 +233,13 @@ fn idempotency() -> Parameter {
     )
 }
 
-fn header(name: &str, schema: ObjectBuilder, says: &str) -> Parameter {
+pub(super) fn header(name: &str, schema: ObjectBuilder, says: &str) -> Parameter {
     let parameter =
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
     parameter.schema(Some(schema)).description(Some(says)).build()
 }
 
-fn in_query(name: &str, kind: Type, says: &str) -> Parameter {
+pub(super) fn in_query(name: &str, kind: Type, says: &str) -> Parameter {
     let parameter =
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
     parameter.schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(says)).build()
@@ -245,7 +249,7 @@ fn required(parameter: Parameter) -> Parameter {
     ParameterBuilder::from(parameter).required(Required::True).build()
 }
 
-fn in_path(name: &str, says: &str) -> Parameter {
+pub(super) fn in_path(name: &str, says: &str) -> Parameter {
     let parameter =
         ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
     parameter.schema(Some(ObjectBuilder::new().schema_type(Type::String))).description(Some(says)).build()

@@ -174,8 +174,10 @@ fn wave(samples: &Bytes, rate: u32) -> Result<Bytes, ApiError> {
         let message = "the chunk has an odd number of bytes: samples of s16le have two each";
         return Err(ApiError::param("file", message));
     }
-    let length =
-        u32::try_from(samples.len()).map_err(|_| ApiError::BodyTooLarge { limit: u64::from(u32::MAX) })?;
+    let length = u32::try_from(samples.len()).map_err(|_| ApiError::BodyTooLarge {
+        limit: u64::from(u32::MAX),
+        setting: "server.max_body_bytes",
+    })?;
     let mut wave = Vec::with_capacity(44 + samples.len());
     wave.extend(b"RIFF");
     wave.extend(length.saturating_add(36).to_le_bytes());
