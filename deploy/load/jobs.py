@@ -32,8 +32,9 @@ from client import speech, wav
 PROMISES = []
 
 
-def promise(text: str, holds: bool) -> None:
-    PROMISES.append((text, bool(holds)))
+def promise(text: str, holds: bool, timed: bool = False) -> None:
+    """`timed`: about speed, which a busy machine may break through no fault of the server's; it counts with --strict alone."""
+    PROMISES.append((text, bool(holds), timed))
     print(f"  {'kept' if holds else 'BROKEN'}: {text}", flush=True)
 
 
@@ -237,8 +238,8 @@ def many(program, given, folder: Path) -> None:
     first, last = sorted(submitted[: count // 10]), sorted(submitted[-count // 10 :])
     early, late = first[len(first) // 2], last[len(last) // 2]
     print(f"  taking one in, median of the first tenth {early * 1e3:.1f} ms, of the last {late * 1e3:.1f} ms; listing {min(listed) * 1e3:.1f} to {max(listed) * 1e3:.1f} ms")
-    promise(f"taking a job in is as fast behind {count} as at the start (at most 1.5 times)", late < early * 1.5)
-    promise("a page of the list takes less than 100 ms all the time", max(listed) < 0.1)
+    promise(f"taking a job in is as fast behind {count} as at the start (at most 1.5 times)", late < early * 1.5, timed=True)
+    promise("a page of the list takes less than 100 ms all the time", max(listed) < 0.1, timed=True)
     server.kill()
     server.again()
     page, seen = "", []
@@ -345,6 +346,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--short", action="store_true", help="fewer files, sooner kills")
+    parser.add_argument("--strict", action="store_true", help="promises about time count too")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("program", nargs="+")
     given = parser.parse_args()
@@ -355,7 +357,7 @@ def main() -> None:
         folder = Path(tempfile.mkdtemp(prefix=f"verbatim-jobs-{name}-"))
         SCENARIOS[name](given.program, given, folder)
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(0 if all(kept for _, kept in PROMISES) else 1)
+    sys.exit(0 if all(kept or (timed and not given.strict) for _, kept, timed in PROMISES) else 1)
 
 
 if __name__ == "__main__":

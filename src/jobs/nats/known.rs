@@ -121,9 +121,11 @@ impl Known {
 
     /// What was cancelled has not ended: there is nothing to be told of it.
     pub fn ended(&self, skip: usize, most: usize) -> Vec<(usize, Standing)> {
-        let order = self.order.iter().map(|(_, item)| (*item, self.standing(*item)));
-        let order = order.filter(|(_, standing)| standing.state != ItemState::Cancelled);
-        order.skip(skip).take(most).collect()
+        // Nothing can be cancelled in most jobs, and in a long one what is skipped need not be looked at.
+        let is_told =
+            |item: &usize| !self.is_cancelled() || self.standing(*item).state != ItemState::Cancelled;
+        let order = self.order.iter().map(|(_, item)| *item).filter(is_told).skip(skip).take(most);
+        order.map(|item| (item, self.standing(item))).collect()
     }
 }
 
