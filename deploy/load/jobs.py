@@ -8,7 +8,9 @@ many     10,000 small jobs: taking in and listing stay as fast as at the start; 
 workers  a gateway, a broker and three workers; one of these is killed every few seconds and the broker once; poison files among the others
 cluster  three brokers, whose leader is killed while jobs are handed in
 
-workers, cluster and kills-nats need `nats-server` (Debian has it). Standard library only.
+bucket   as workers, with audio and results in an S3 at --s3 (moto_server -p 9000, say), where a bucket is made
+
+workers, bucket, cluster and kills-nats need `nats-server` (Debian has it). Standard library only.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import uuid
 from pathlib import Path
 
@@ -253,11 +256,21 @@ def many(program, given, folder: Path) -> None:
     server.end()
 
 
-def workers(program, given, folder: Path) -> None:
+def bucket(program, given, folder: Path) -> None:
+    where = urllib.parse.urlsplit(given.s3)
+    connection = http.client.HTTPConnection(where.netloc, timeout=30)
+    connection.request("PUT", "/speech")
+    assert connection.getresponse().status == 200, "no bucket can be made there"
+    store = {"jobs.store_url": "s3://speech/jobs", "jobs.store_endpoint": given.s3, "jobs.store_key": "key", "jobs.store_secret": "secret"}
+    workers(program, given, folder, store)
+
+
+def workers(program, given, folder: Path, store=None) -> None:
     count, every = (40, 6) if given.short else (200, 20)
     nats_port = free_port()
     nats = broker(folder, nats_port)
-    settings = {"jobs.nats_url": f"nats://127.0.0.1:{nats_port}", "jobs.store_url": f"file://{folder / 'store'}", "jobs.concurrency": 2}
+    store = store or {"jobs.store_url": f"file://{folder / 'store'}"}
+    settings = {"jobs.nats_url": f"nats://127.0.0.1:{nats_port}", "jobs.concurrency": 2} | store
     gateway = Server(program, folder, settings, ["--no-model"], "gateway")
     names = {f"VERBATIM_{key.replace('.', '__').upper()}": str(value) for key, value in settings.items()}
     # They share two cores with the kills, so each has one thread.
@@ -339,18 +352,19 @@ def cluster(program, given, folder: Path) -> None:
         node.end()
 
 
-SCENARIOS = {"kills": kills, "kills-nats": kills_nats, "many": many, "workers": workers, "cluster": cluster}
+SCENARIOS = {"kills": kills, "kills-nats": kills_nats, "many": many, "workers": workers, "bucket": bucket, "cluster": cluster}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS)
     parser.add_argument("--short", action="store_true", help="fewer files, sooner kills")
+    parser.add_argument("--s3", metavar="URL", help="an S3 that takes any key")
     parser.add_argument("--strict", action="store_true", help="promises about time count too")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("program", nargs="+")
     given = parser.parse_args()
-    for name in given.only:
+    for name in given.only or [name for name in SCENARIOS if name != "bucket" or given.s3]:
         if name != "kills" and name != "many" and not shutil.which("nats-server"):
             raise SystemExit(f"{name} needs nats-server")
         print(f"{name}:", flush=True)
