@@ -134,10 +134,6 @@ impl ItemState {
         }
     }
 
-    pub fn parse(text: &str) -> Option<ItemState> {
-        ItemState::ALL.into_iter().find(|state| state.name() == text)
-    }
-
     /// It stays so.
     pub fn is_final(self) -> bool {
         !matches!(self, ItemState::Queued | ItemState::Working)

@@ -75,11 +75,6 @@ impl Jobs {
         self.backend.forget(id).await
     }
 
-    /// Only what its caller may know of.
-    pub async fn of(&self, owner: u64, id: &str) -> Result<Option<Job>, JobError> {
-        Ok(self.backend.job(id).await?.filter(|job| job.owner == owner))
-    }
-
     /// Forgets jobs whose time is over, for ever.
     pub async fn tidy(&self) {
         for round in 0u64.. {

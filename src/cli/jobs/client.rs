@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::{HeaderMap, Response};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 pub struct Client {
     agent: Agent,
@@ -32,11 +32,7 @@ impl Client {
     }
 
     pub fn get(&self, path: &str) -> Result<impl Read + use<>, String> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
-            None => request,
-        };
+        let request = self.authorized(self.agent.get(format!("{}{path}", self.base)));
         let response = request.call().map_err(|error| self.unreachable(&error))?;
         Ok(answered(response)?.into_body().into_reader())
     }
@@ -46,11 +42,7 @@ impl Client {
     }
 
     pub fn delete(&self, path: &str) -> Result<(), String> {
-        let request = self.agent.delete(format!("{}{path}", self.base));
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
-            None => request,
-        };
+        let request = self.authorized(self.agent.delete(format!("{}{path}", self.base)));
         answered(request.call().map_err(|error| self.unreachable(&error))?).map(drop)
     }
 
@@ -58,11 +50,7 @@ impl Client {
     pub fn post(&self, path: &str, boundary: &str, key: &str, mut form: impl Read) -> Result<Value, Refused> {
         let kind = format!("multipart/form-data; boundary={boundary}");
         let request = self.agent.post(format!("{}{path}", self.base)).content_type(kind);
-        let request = request.header("idempotency-key", key);
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
-            None => request,
-        };
+        let request = self.authorized(request.header("idempotency-key", key));
         let response = request.send(SendBody::from_reader(&mut form));
         let response =
             response.map_err(|error| Refused::Again { after: None, why: self.unreachable(&error) })?;
@@ -72,6 +60,13 @@ impl Client {
                 .map_err(|error| Refused::Again { after: None, why: error.to_string() }),
             Err(why) if matches!(status, 408 | 429 | 503) => Err(Refused::Again { after, why }),
             Err(why) => Err(Refused::No(why)),
+        }
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
         }
     }
 

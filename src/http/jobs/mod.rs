@@ -28,7 +28,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::{App, body, idempotency, subtitles, transcriptions};
 use crate::format::Format;
-use crate::jobs::{Fields, ItemId, ItemState, Jobs, Submitted, Summary};
+use crate::jobs::{Fields, ItemId, ItemState, JobError, Jobs, Submitted, Summary};
 
 /// Jobs of one answer to `GET /v1/jobs`, and items of one to `GET /v1/jobs/{id}`, at most.
 const MOST_JOBS: usize = 100;
@@ -66,7 +66,7 @@ pub async fn submitted(app: App, request: Request) -> Result<Response, ApiError>
         // Before the upload: who finds no room need not send all of it to hear that.
         let waiting = jobs.backend.backlog().await?.of(ItemState::Queued);
         if waiting >= jobs.settings.max_queued_items {
-            return Err(crate::jobs::JobError::Full { waiting, most: jobs.settings.max_queued_items }.into());
+            return Err(JobError::Full { waiting, most: jobs.settings.max_queued_items }.into());
         }
         Ok((jobs, key, place))
     };
@@ -85,20 +85,15 @@ pub async fn submitted(app: App, request: Request) -> Result<Response, ApiError>
             return Err(failed.error);
         }
     };
-    let id = match jobs.backend.submit(&job).await {
-        Ok(Submitted::New) => job.id,
-        Ok(Submitted::Before(id)) => {
-            intake::undo(&jobs, &job.id);
-            id
-        }
-        Ok(Submitted::KeyReused) => {
-            intake::undo(&jobs, &job.id);
-            return Err(ApiError::KeyReused);
-        }
-        Err(error) => {
-            intake::undo(&jobs, &job.id);
-            return Err(error.into());
-        }
+    let submitted = jobs.backend.submit(&job).await;
+    // Where nobody knows whether it has become a job, its files stay: the same request, made again, may find that it has.
+    if !matches!(submitted, Ok(Submitted::New) | Err(JobError::Unavailable(_))) {
+        intake::undo(&jobs, &job.id);
+    }
+    let id = match submitted? {
+        Submitted::New => job.id,
+        Submitted::Before(id) => id,
+        Submitted::KeyReused => return Err(ApiError::KeyReused),
     };
     let summary = jobs.backend.summary(&id).await?.ok_or_else(|| absent(&id))?;
     let mut response = (StatusCode::ACCEPTED, Json(job_json(&summary, None))).into_response();
