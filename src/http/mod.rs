@@ -13,6 +13,7 @@ mod cors;
 mod digest;
 mod door;
 mod error;
+mod extract;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,12 +1,13 @@
 //! `GET /v1/models`: the loaded model under each name that it answers to, in OpenAI's shape.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
+use super::extract::Path;
 
 #[derive(Serialize, ToSchema)]
 pub struct Model {

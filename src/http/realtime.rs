@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, Query, State, WebSocketUpgrade};
+use axum::extract::{Extension, State, WebSocketUpgrade};
 use axum::response::Response;
 use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,6 +26,7 @@ pub use self::settings::Settings;
 use super::caller::Caller;
 use super::door::Permit;
 use super::error::ApiError;
+use super::extract::Query;
 use super::{App, models, transcriptions};
 use crate::audio::SAMPLE_RATE;
 use crate::live::realtime::{Config, Dialect, MOST_AUDIO_BYTES, Session};

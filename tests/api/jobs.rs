@@ -225,6 +225,25 @@ async fn what_cannot_be_a_job_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_query_or_a_path_that_makes_no_sense_is_refused_in_openais_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = with_jobs(&dir).await;
+    let id = submit(&server, files(1)).await;
+    for (path, status) in [
+        ("/v1/jobs?limit=many".to_owned(), 400),
+        ("/v1/jobs?limit=1&limit=2".to_owned(), 400),
+        (format!("/v1/jobs/{id}?from=-1"), 400),
+        (format!("/v1/jobs/{id}/results?follow=perhaps"), 400),
+        ("/v1/estimate?audio_seconds=5&files=some".to_owned(), 400),
+        (format!("/v1/jobs/{id}/items/first"), 404),
+        ("/v1/sessions/%FF".to_owned(), 404),
+    ] {
+        let told = body(server.get(&path).send().await.unwrap(), status).await;
+        assert_eq!(told["error"]["type"], "invalid_request_error", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_before_the_upload() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Gate::shut();

@@ -1,11 +1,12 @@
 //! `GET /v1/estimate`: so much audio in, how long it would take out.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 
 use super::answers::{Estimate, speed};
 use crate::http::App;
 use crate::http::error::ApiError;
+use crate::http::extract::Query;
 use crate::jobs::ItemState;
 
 #[derive(serde::Deserialize)]

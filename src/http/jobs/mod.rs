@@ -16,7 +16,7 @@ mod spool;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -26,6 +26,7 @@ pub use self::estimate::estimate;
 pub use self::office::Office;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::extract::{Path, Query};
 use super::{App, body, idempotency, subtitles, transcriptions};
 use crate::format::Format;
 use crate::jobs::{Fields, ItemId, ItemState, JobError, Jobs, Submitted, Summary};

@@ -2,7 +2,7 @@
 
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, SchemaType, Type};
 use utoipa::openapi::{
     ComponentsBuilder, Content, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
 };
@@ -113,10 +113,15 @@ pub fn plain(says: &str) -> ResponseBuilder {
 pub fn transcript() -> ResponseBuilder {
     let forms = any_of(&["Transcription", "TranscriptionVerbose", "TranscriptionDiarized"]);
     let response = told(json("The transcript, in the `response_format` that was asked for.", forms));
-    // What the parts of a stream are can only be said from OpenAPI 3.2 on.
     let says = "With `stream=true`: the `data` of each event is a `DeltaEvent` or a `DiarizedSegment`, that of the last a `DoneEvent` or an `Error`.";
-    let events = ObjectBuilder::new().schema_type(Type::String).description(Some(says));
-    written(response).content("text/event-stream", Content::new(Some(events)))
+    events(written(response), says)
+}
+
+/// Server-sent events. What the parts of a stream are can only be said from OpenAPI 3.2 on, so this says it in words, and leaves
+/// open whether a reader takes it for one text or for its events.
+pub fn events(response: ResponseBuilder, says: &str) -> ResponseBuilder {
+    let events = ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(says));
+    response.content("text/event-stream", Content::new(Some(events)))
 }
 
 /// The transcript of a whole dictation.

@@ -4,7 +4,7 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Content, ResponseBuilder};
 
-use super::answers::{json, named, text, written};
+use super::answers::{events, json, named, text, written};
 use super::forms::upload;
 use super::routes::{Answers, JOBS, LOOKED, header, idempotency, in_path, in_query, operation};
 
@@ -40,6 +40,7 @@ pub fn add(add: &mut impl FnMut(&str, HttpMethod, OperationBuilder)) {
         "/v1/jobs/{id}",
         HttpMethod::Get,
         operation(JOBS, "How far it is, in all and item by item", FOUND)
+            .responses_of(&["400"])
             .parameter(id())
             .parameter(in_query("from", Type::Integer, "The first item that is told."))
             .parameter(in_query("limit", Type::Integer, "Items that are told, 1,000 at most."))
@@ -64,6 +65,7 @@ pub fn add(add: &mut impl FnMut(&str, HttpMethod, OperationBuilder)) {
         "/v1/jobs/{id}/results",
         HttpMethod::Get,
         operation(JOBS, "Transcripts, a line for each item as it ends", FOUND)
+            .responses_of(&["400"])
             .parameter(id())
             .parameter(in_query("after", Type::Integer, "Lines that the caller has already."))
             .parameter(in_query(
@@ -73,14 +75,13 @@ pub fn add(add: &mut impl FnMut(&str, HttpMethod, OperationBuilder)) {
             ))
             .response("200", lines.content("application/x-ndjson", Content::new(Some(text())))),
     );
-    let events =
-        ResponseBuilder::new().description("`progress`: the job whenever it changes; `end`: the last time.");
+    let says = "`progress`: the job whenever it changes; `end`: the last time.";
     add(
         "/v1/jobs/{id}/events",
         HttpMethod::Get,
         operation(JOBS, "How far it is, as server-sent events", FOUND)
             .parameter(id())
-            .response("200", events.content("text/event-stream", Content::new(Some(text())))),
+            .response("200", events(ResponseBuilder::new().description(says), says)),
     );
     add(
         "/v1/jobs/{id}/items/{item}",

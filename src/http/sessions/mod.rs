@@ -16,7 +16,7 @@ mod store;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -28,6 +28,7 @@ pub use self::store::Sessions;
 use super::body::{self, Limits};
 use super::caller::Caller;
 use super::error::ApiError;
+use super::extract::Path;
 use super::{App, form, observe, terms, transcriptions};
 use crate::format;
 
