@@ -4,6 +4,7 @@ mod bench;
 mod jobs;
 mod keys;
 mod load;
+mod machine;
 mod models;
 mod progress;
 mod serve;
