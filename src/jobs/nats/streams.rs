@@ -46,11 +46,22 @@ pub fn items_filter(job: &str) -> String {
 
 /// Comes back at once: whether somebody answers shows with the first question.
 pub async fn connect(settings: &Settings) -> Result<Context, JobError> {
+    connect_with(settings, ConnectOptions::new().retry_on_initial_connect()).await
+}
+
+/// One attempt to connect and one question; the store's bytes in use. Makes nothing.
+pub async fn reach(settings: &Settings) -> Result<u64, JobError> {
+    let context = connect_with(settings, ConnectOptions::new()).await?;
+    let account = context.query_account().await;
+    let account = account.map_err(|error| JobError::unavailable("the broker has no JetStream", error))?;
+    Ok(account.storage)
+}
+
+async fn connect_with(settings: &Settings, options: ConnectOptions) -> Result<Context, JobError> {
     let urls = settings.nats_url.as_deref().unwrap_or("nats://127.0.0.1:4222");
     let (urls, login) = parted(urls);
-    let mut options = ConnectOptions::new()
+    let mut options = options
         .name("verbatim")
-        .retry_on_initial_connect()
         .connection_timeout(ANSWER)
         .request_timeout(Some(ANSWER))
         .reconnect_delay_callback(|tries| {
