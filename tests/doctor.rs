@@ -436,8 +436,11 @@ mod driver {
     #[test]
     fn a_driver_that_crashes_costs_its_own_checks_alone() {
         let machine = Machine::new();
-        library(&machine, "__attribute__((constructor)) static void crash(void) { *(volatile int *)0 = 1; }");
-        let report = finds(doctor(&machine, &[]), "gpu-driver", &["crashed", "SIGSEGV"], &["driver"]);
+        let source = "#include <unistd.h>\n__attribute__((constructor)) static void crash(void) {\
+                      if (write(2, \"last words\", 10)) *(volatile int *)0 = 1; }";
+        library(&machine, source);
+        let report =
+            finds(doctor(&machine, &[]), "gpu-driver", &["crashed", "SIGSEGV", "last words"], &["driver"]);
         is(&report, "cuda-library", "fault");
         is(&report, "kernels", "ok");
     }

@@ -103,8 +103,15 @@ pub fn store(case: &Case) -> Finding {
     });
     match tried.and_then(|tried| tried) {
         Ok(()) => Finding::ok(format!("{url}: a few bytes were written, read and removed")),
-        Err(error) => Finding::fault(format!("{url}: {error}"), remedy),
+        Err(error) => Finding::fault(format!("{url}: {}", brief(&error)), remedy),
     }
+}
+
+/// Of a page of XML, as stores answer with, the code.
+fn brief(error: &str) -> String {
+    let Some((before, page)) = error.split_once("<?xml") else { return error.to_owned() };
+    let code = page.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    format!("{before}{}", code.map_or("", |(code, _)| code))
 }
 
 /// Whether somebody listens at an http or https address.
@@ -145,6 +152,13 @@ mod tests {
     #[test]
     fn passwords_stay_out_of_what_is_told() {
         assert_eq!(without_login("nats://me:p@ss@a:4222,tls://b,c@d"), "nats://a:4222,tls://b,d");
+    }
+
+    #[test]
+    fn of_a_page_that_a_store_answers_with_the_code_is_told() {
+        let page = "404 Not Found: <?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><RequestId>x</RequestId></Error>";
+        assert_eq!(brief(page), "404 Not Found: NoSuchBucket");
+        assert_eq!(brief("connection refused"), "connection refused");
     }
 
     #[test]

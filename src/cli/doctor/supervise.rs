@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::case::Case;
@@ -15,6 +16,8 @@ use super::table::Entry;
 
 /// A process that was killed and does not end is stuck in the kernel; it is left behind.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Between two looks at something that comes to an end soon.
+const POLL: Duration = Duration::from_millis(5);
 /// Of what a process says on standard error: enough for a panic's message.
 const LAST_WORDS: usize = 2_000;
 
@@ -49,6 +52,8 @@ struct Worker {
     process: Child,
     lines: Receiver<String>,
     words: Arc<Mutex<Vec<u8>>>,
+    /// Reads them, to the end.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -73,11 +78,12 @@ impl Worker {
             std::thread::Builder::new().spawn(read)?;
         }
         let words = Arc::<Mutex<Vec<u8>>>::default();
+        let mut listener = None;
         if let Some(output) = process.stderr.take() {
             let kept = words.clone();
-            std::thread::Builder::new().spawn(move || keep(output, &kept))?;
+            listener = Some(std::thread::Builder::new().spawn(move || keep(output, &kept))?);
         }
-        Ok(Worker { process, lines, words })
+        Ok(Worker { process, lines, words, listener })
     }
 
     /// Reports until all are done or the process is; how many were reported.
@@ -119,6 +125,11 @@ impl Worker {
 
     fn obituary(&mut self) -> String {
         let end = end_of(&mut self.process).map_or_else(|| "it ended".to_owned(), told);
+        // Its last words may still be on their way; a child of its own may keep the pipe open for ever.
+        let until = Instant::now() + FAREWELL / 4;
+        while self.listener.as_ref().is_some_and(|it| !it.is_finished()) && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         match String::from_utf8_lossy(&words).trim() {
             "" => end,
@@ -151,7 +162,7 @@ fn end_of(process: &mut Child) -> Option<ExitStatus> {
     loop {
         match process.try_wait() {
             Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if Instant::now() < until => std::thread::sleep(POLL),
             _ => return None,
         }
     }
