@@ -3,6 +3,7 @@
 //! Each section belongs to the module that uses it; this file only gathers them. Flags win over the environment, that
 //! over the file, that over the defaults.
 
+mod despite;
 mod environment;
 mod layer;
 
@@ -54,12 +55,12 @@ impl Config {
         }
         layers.push(environment::read(variables, &defaults)?);
         layers.push(Layer::flags(&flags.0));
-        Config::merge(layers)
+        Config::merge(&layers)
     }
 
     /// A file alone over the defaults.
     pub fn from_file(path: &Path) -> Result<Config, ConfigError> {
-        Config::merge(vec![Layer::file(path, &Config::defaults())?])
+        Config::merge(&[Layer::file(path, &Config::defaults())?])
     }
 
     /// Every key that there is, dotted.
@@ -67,15 +68,16 @@ impl Config {
         leaves(&Config::defaults()).into_iter().map(|(key, _)| key).collect()
     }
 
-    fn merge(layers: Vec<Layer>) -> Result<Config, ConfigError> {
+    fn merge(layers: &[Layer]) -> Result<Config, ConfigError> {
         let figment = layers.iter().fold(Figment::new(), Figment::merge);
-        let config: Config = figment.extract().map_err(|error| {
-            let key = error.path.join(".");
+        let wrong = |key: String, problem: String| {
             // The last layer that sets the key is the one whose value was taken.
             let place = layers.iter().rev().find_map(|layer| layer.place_of(&key));
-            ConfigError::Value { key, problem: error.kind.to_string(), place }
-        })?;
-        config.validate()?;
+            ConfigError::Value { key, problem, place }
+        };
+        let config: Config =
+            figment.extract().map_err(|error| wrong(error.path.join("."), error.kind.to_string()))?;
+        config.validate().map_err(|(key, problem)| wrong(key.to_owned(), problem.to_owned()))?;
         Ok(config)
     }
 
@@ -84,8 +86,8 @@ impl Config {
         value.into_dict().expect("a struct is a table")
     }
 
-    /// What types alone do not say.
-    fn validate(&self) -> Result<(), ConfigError> {
+    /// What types alone do not say: the key that is wrong, and why.
+    fn validate(&self) -> Result<(), (&'static str, &'static str)> {
         let positive = [
             ("server.max_requests", self.server.max_requests),
             ("server.max_connections", self.server.max_connections),
@@ -110,10 +112,9 @@ impl Config {
             ("audio.max_decode_seconds", self.audio.max_decode_seconds as usize),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError::value(key, "must be at least 1"));
+            return Err((key, "must be at least 1"));
         }
-        let checked = self.server.check().and_then(|()| self.jobs.check());
-        checked.map_err(|(key, problem)| ConfigError::value(key, problem))
+        self.server.check().and_then(|()| self.jobs.check())
     }
 }
 
@@ -130,12 +131,6 @@ pub enum ConfigError {
 
 fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|key| format!("; did you mean {key:?}?")).unwrap_or_default()
-}
-
-impl ConfigError {
-    fn value(key: &str, problem: &str) -> Self {
-        ConfigError::Value { key: key.to_owned(), problem: problem.to_owned(), place: None }
-    }
 }
 
 #[cfg(test)]

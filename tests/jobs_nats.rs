@@ -12,7 +12,7 @@ use broker::{Broker, Done, Kept, NoResults, job, refused};
 use serde_json::json;
 use verbatim::jobs::{
     Backend, Claimed, Hold, ItemState, Job, JobError, JobState, Nats, Priority, Request, Settings, Standing,
-    Submitted, Times, now_ms,
+    Submitted, Times, now_ms, reach_broker,
 };
 
 const SHORT: Times = Times { lease: Duration::from_secs(2), take_over: Duration::from_secs(1) };
@@ -49,6 +49,16 @@ impl House {
     async fn waiting(&self, stream: &str) -> u64 {
         self.raw().await.get_stream(stream).await.unwrap().cached_info().state.messages
     }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_asked_whether_it_is_there_makes_nothing() {
+    let Some(mut house) = House::new() else { return };
+    assert_eq!(reach_broker(&house.settings).await.unwrap(), 0);
+    assert!(house.raw().await.get_stream("VERBATIM_ITEMS").await.is_err(), "a stream was made");
+    house.broker.kill();
+    let error = reach_broker(&house.settings).await.unwrap_err().to_string();
+    assert!(error.contains("jobs.nats_url"), "{error}");
 }
 
 fn done(seconds: f64) -> Standing {

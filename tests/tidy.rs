@@ -49,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["http/"]),
     ("hyper_util", &["http/"]),
     ("indicatif", &["main.rs", "cli/"]),
+    ("libloading", &["telemetry/cuda.rs"]),
     ("metrics_exporter_prometheus", &["telemetry/metrics.rs"]),
     ("nvml_wrapper", &["telemetry/gpu"]),
     ("object_store", &["jobs/blobs.rs"]),
@@ -60,7 +61,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rubato", &["audio/resample.rs"]),
     ("rusqlite", &["jobs/embedded/"]),
     ("rustls", &["jobs/blobs.rs"]),
-    ("rustix", &["audio/isolation/"]),
+    ("rustix", &["audio/isolation/", "telemetry/disk.rs"]),
     ("safetensors", &["model/"]),
     ("sha2", &["http/digest.rs", "jobs/", "model/hub"]),
     ("similar", &["live/difference.rs"]),
@@ -107,6 +108,10 @@ const UNSAFE: &[(&str, &str)] = &[
     (
         "main.rs",
         "candle can be told its number of threads through the environment alone, and no thread runs yet",
+    ),
+    (
+        "telemetry/cuda.rs",
+        "the driver's library is asked by hand, in builds that are not linked to it: three functions of a header that does not change",
     ),
     (
         "vector.rs",

@@ -1,7 +1,6 @@
 //! `verbatim bench`: models, devices and batches in, how fast each stage of the work is out; or a server, and how soon it answers.
 
 mod clients;
-mod machine;
 mod matrix;
 mod models;
 mod report;

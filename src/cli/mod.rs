@@ -1,9 +1,11 @@
 //! The command line in, an exit code out: the verbs, the flags they share, and what each way to end is called.
 
 mod bench;
+mod doctor;
 mod jobs;
 mod keys;
 mod load;
+mod machine;
 mod models;
 mod progress;
 mod serve;
@@ -49,6 +51,8 @@ enum Verb {
     Subtitles(subtitles::Args),
     /// Measure models on this machine, or a running server.
     Bench(bench::Args),
+    /// Look at this machine and these settings, and say what would keep `serve` from working.
+    Doctor(doctor::Args),
     /// Fetch models ahead of time.
     Models(models::Args),
     /// Make keys for callers of the service.
@@ -150,6 +154,7 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
         }
         Verb::Subtitles(args) => subtitles::run(args),
         Verb::Bench(args) => bench::run(args, common, &common.config(&common.shared())?),
+        Verb::Doctor(args) => doctor::run(args, common),
         Verb::Models(args) => models::run(args, common.config(&common.overrides()?)?),
         // Nobody reads what it might say.
         Verb::DecodeWorker { server } => {

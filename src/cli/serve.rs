@@ -49,6 +49,10 @@ pub struct Args {
 }
 
 impl Args {
+    pub fn has_model(&self) -> bool {
+        !self.no_model
+    }
+
     pub fn set(&self, flags: &mut Overrides) {
         flags.set("server.host", self.host.map(|host| host.to_string()));
         flags.set("server.port", self.port);
@@ -63,7 +67,7 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     let _traces = telemetry::init_with(&config.log, &config.telemetry).map_err(Failure::settings)?;
     tracing::info!("verbatim {}", env!("CARGO_PKG_VERSION"));
     let runtime = Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(serve(config, !args.no_model));
+    let exit = runtime.block_on(serve(config, args.has_model()));
     // What still runs by now (a download, a decoder, a device that hangs) must not keep the process from ending.
     runtime.shutdown_timeout(Duration::ZERO);
     exit

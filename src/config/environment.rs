@@ -48,6 +48,11 @@ pub(super) fn read(
     Ok(Layer::environment(found))
 }
 
+/// Whether a variable of that name would be read.
+pub(super) fn is_ours(name: &str) -> bool {
+    key_of(name).is_some()
+}
+
 /// `None` for variables that are not ours.
 fn key_of(name: &str) -> Option<String> {
     if let Some((_, key)) = SHORT.iter().find(|(short, _)| *short == name) {

@@ -17,15 +17,36 @@ pub(super) struct Layer {
 }
 
 impl Layer {
+    /// A file with keys that there are.
     pub fn file(path: &Path, known: &Dict) -> Result<Layer, ConfigError> {
+        let layer = Layer::read(path)?;
+        layer.refuse_unknown(known)?;
+        Ok(layer)
+    }
+
+    pub fn read(path: &Path) -> Result<Layer, ConfigError> {
         let place = path.display().to_string();
         let unreadable = |detail: String| ConfigError::File { path: place.clone(), detail };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
         let values: Dict = Figment::from(Toml::string(&text))
             .extract()
             .map_err(|error| unreadable(error.kind.to_string()))?;
-        refuse_unknown(&values, known, &place)?;
         Ok(Layer { place, values, places: Vec::new() })
+    }
+
+    pub fn refuse_unknown(&self, known: &Dict) -> Result<(), ConfigError> {
+        let known: Vec<String> = leaves(known).into_iter().map(|(key, _)| key).collect();
+        let unknown = leaves(&self.values).into_iter().map(|(key, _)| key).find(|key| {
+            // A scalar where a section belongs is left for the type error, which says so better.
+            !known.contains(key) && !known.iter().any(|other| other.starts_with(&format!("{key}.")))
+        });
+        match unknown {
+            None => Ok(()),
+            Some(key) => {
+                let nearest = nearest(&key, &known);
+                Err(ConfigError::UnknownKey { key, place: self.place.clone(), nearest })
+            }
+        }
     }
 
     /// Keys with the variable that set each and its value; later ones win.
@@ -40,9 +61,21 @@ impl Layer {
         Layer { place: "the command line".to_owned(), values, places: Vec::new() }
     }
 
+    /// Whether this layer sets the key, or something in the section of that name.
+    pub fn has(&self, key: &str) -> bool {
+        Value::from(self.values.clone()).find_ref(key).is_some()
+    }
+
+    /// What it says of the key, or of a whole section, is forgotten.
+    pub fn remove(&mut self, key: &str) {
+        remove(&mut self.values, key);
+    }
+
     /// `None` where this layer does not set the key.
     pub fn place_of(&self, key: &str) -> Option<String> {
-        Value::from(self.values.clone()).find_ref(key)?;
+        if !self.has(key) {
+            return None;
+        }
         let own = self.places.iter().find(|(other, _)| other == key).map(|(_, place)| place);
         Some(own.unwrap_or(&self.place).clone())
     }
@@ -81,6 +114,20 @@ fn insert(table: &mut Dict, key: &str, value: Value) {
     }
 }
 
+/// Sections that are empty then go too.
+fn remove(table: &mut Dict, key: &str) {
+    let Some((section, rest)) = key.split_once('.') else {
+        table.remove(key);
+        return;
+    };
+    if let Some(Value::Dict(_, inner)) = table.get_mut(section) {
+        remove(inner, rest);
+        if inner.is_empty() {
+            table.remove(section);
+        }
+    }
+}
+
 /// Every value below `dict` with its dotted key.
 pub(super) fn leaves(dict: &Dict) -> Vec<(String, Value)> {
     let mut found = Vec::new();
@@ -93,21 +140,6 @@ pub(super) fn leaves(dict: &Dict) -> Vec<(String, Value)> {
         }
     }
     found
-}
-
-fn refuse_unknown(values: &Dict, known: &Dict, place: &str) -> Result<(), ConfigError> {
-    let known: Vec<String> = leaves(known).into_iter().map(|(key, _)| key).collect();
-    let unknown = leaves(values).into_iter().map(|(key, _)| key).find(|key| {
-        // A scalar where a section belongs is left for the type error, which says so better.
-        !known.contains(key) && !known.iter().any(|other| other.starts_with(&format!("{key}.")))
-    });
-    match unknown {
-        None => Ok(()),
-        Some(key) => {
-            let nearest = nearest(&key, &known);
-            Err(ConfigError::UnknownKey { key, place: place.to_owned(), nearest })
-        }
-    }
 }
 
 /// The known key that a typing error may have been meant for: at most two edits away, or the same name in another section.

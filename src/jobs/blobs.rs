@@ -103,6 +103,21 @@ impl Blobs {
         self.put(self.known_path(owner, digest), json.into()).await
     }
 
+    /// Writes a few bytes, reads them and removes them.
+    pub async fn try_out(&self) -> Result<(), JobError> {
+        let path = self.root.clone().join("trial").join(super::job::new_id());
+        let bytes = Bytes::from_static(b"verbatim");
+        self.put(path.clone(), bytes.clone()).await?;
+        let found = self.get(path.clone()).await?;
+        self.store.delete(&path).await.map_err(unusable)?;
+        match found == Some(bytes) {
+            true => Ok(()),
+            false => Err(JobError::Unavailable(
+                "the store of jobs (jobs.store_url) does not give back what was written to it".to_owned(),
+            )),
+        }
+    }
+
     /// All that there is of a job.
     pub async fn forget(&self, job: &str) -> Result<(), JobError> {
         let of = self.of(job);
@@ -204,6 +219,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&Settings::default(), dir.path()).unwrap();
         let id = |job: &str| ItemId { job: job.to_owned(), item: 3 };
+        blobs.try_out().await.unwrap();
+        assert!(blobs.jobs().await.unwrap().is_empty());
         for job in ["job_a", "job_b"] {
             blobs.put_audio(job, "00ff", Bytes::from_static(b"sound")).await.unwrap();
             blobs.put_result(&id(job), Bytes::from_static(b"{}")).await.unwrap();

@@ -31,7 +31,7 @@ pub use self::job::{
     Counts, Fields, Item, ItemId, ItemState, Job, JobState, Priority, Request, Sound, Standing, Summary,
     new_id, now_ms,
 };
-pub use self::nats::{Manifests, Nats, Results, Times};
+pub use self::nats::{Manifests, Nats, Results, Times, reach as reach_broker};
 pub use self::outbox::tell;
 pub use self::remote::{Remote, check as check_url};
 pub use self::runner::{Failure, Fetch, Said, Scribe, Shift, Watch, error, hash, run};

@@ -4,6 +4,7 @@
 
 mod download;
 mod listing;
+mod reach;
 
 use std::fmt;
 use std::fs;
@@ -15,6 +16,8 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use super::files::shard_names;
 use super::source::ModelId;
 use listing::{Entry, Listing};
+
+pub use reach::{ask, reach};
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -86,7 +89,7 @@ pub fn fetch(request: &Request, on: &mut dyn FnMut(Progress<'_>)) -> Result<Fetc
 
 fn from_hub(request: &Request, on: &mut dyn FnMut(Progress<'_>)) -> Result<Fetched, HubError> {
     let api = request.api()?;
-    let listing = listing::fetch(&api.repo(request.repo(&request.revision)), request)?;
+    let listing = listing::fetch(&api.repo(request.repo(&request.revision)), request, listing::TIMEOUT)?;
     let cache = request.cache();
     let folder = cache.pointer_path(&listing.sha);
     let mut fetched =

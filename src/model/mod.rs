@@ -8,6 +8,7 @@ mod absent;
 pub mod faults;
 pub mod files;
 pub mod hub;
+pub mod intact;
 pub mod kernels;
 pub mod random;
 mod settings;

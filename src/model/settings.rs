@@ -92,6 +92,12 @@ impl Settings {
         }
     }
 
+    /// Where downloaded models are, whether or not it exists.
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        let cache_dir = self.cache_dir.clone().or_else(default_cache_dir)?;
+        Some(std::path::absolute(&cache_dir).unwrap_or(cache_dir))
+    }
+
     pub fn request(&self, id: ModelId) -> Result<Request, LocateError> {
         if !is_revision(&self.revision) {
             return Err(LocateError::Revision(self.revision.clone()));
@@ -100,11 +106,10 @@ impl Settings {
         if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
             return Err(LocateError::Endpoint(self.endpoint.clone()));
         }
-        let cache_dir = self.cache_dir.clone().or_else(default_cache_dir).ok_or(LocateError::NoCache)?;
         Ok(Request {
             id,
             revision: self.revision.clone(),
-            cache_dir: std::path::absolute(&cache_dir).unwrap_or(cache_dir),
+            cache_dir: self.cache_folder().ok_or(LocateError::NoCache)?,
             endpoint,
             token: self.token.as_ref().map(|token| token.reveal().to_owned()),
             offline: self.offline,

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The first call loads the library and may wake the driver.
 const FIRST_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Said where no driver was found, and nothing else: a machine without a GPU.
+pub const NO_DRIVER: &str = "no NVIDIA driver was found: the library libnvidia-ml is missing (in a container, start it with GPU access)";
+
 /// A cheap handle on the thread that talks to NVML.
 #[derive(Clone, Debug)]
 pub struct Gpu {
@@ -178,17 +181,23 @@ fn load() -> Result<Nvml, String> {
     // Only the name with the version is there without development packages, as in every container.
     let versioned = Nvml::builder().lib_path("libnvidia-ml.so.1".as_ref()).init();
     let nvml = match versioned {
-        Err(NvmlError::LibloadingError(_)) => Nvml::init(),
+        Err(NvmlError::LibloadingError(error)) if is_missing(&error.to_string()) => Nvml::init(),
         other => other,
     };
     nvml.map_err(|error| match error {
-        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => {
-            "no NVIDIA driver was found: the library libnvidia-ml is missing (in a container, start it with GPU access)".to_owned()
+        NvmlError::LibloadingError(error) if !is_missing(&error.to_string()) => {
+            format!("the NVIDIA driver's library libnvidia-ml cannot be loaded: {error}")
         }
+        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => NO_DRIVER.to_owned(),
         NvmlError::DriverNotLoaded => "the NVIDIA driver is installed but not loaded".to_owned(),
         NvmlError::NoPermission => "the NVIDIA driver refuses access: no permission".to_owned(),
         other => format!("NVML could not be started: {other}"),
     })
+}
+
+/// What the loader says of a file that is not there, and not of one that it cannot use.
+pub(super) fn is_missing(error: &str) -> bool {
+    error.contains("No such file") || error.contains("no such file") || error.contains("image not found")
 }
 
 fn answer(nvml: &Nvml, asked: &Receiver<oneshot::Sender<Reading>>) {

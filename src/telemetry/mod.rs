@@ -1,9 +1,12 @@
 //! What operators see: logs, metrics, the GPU's own readings. Logs never hold what was said.
 
 mod cores;
+pub mod cuda;
+mod disk;
 pub mod gpu;
 mod gpu_block;
 mod instrument;
+pub mod limits;
 pub mod memory;
 pub mod metrics;
 #[cfg_attr(not(feature = "otlp"), path = "no_otlp.rs")]
@@ -13,6 +16,7 @@ mod process;
 use std::io;
 
 pub use cores::Cores;
+pub use disk::Disk;
 pub use gpu_block::block as gpu_block;
 pub use otlp::{Traces, adopt};
 use tracing_subscriber::layer::SubscriberExt;
@@ -71,6 +75,33 @@ pub enum TelemetryError {
     Twice,
 }
 
+/// What `init_with` would refuse, without setting anything up.
+pub fn check(settings: &Settings, export: &Export) -> Result<(), TelemetryError> {
+    filter(settings)?;
+    check_export(export)?;
+    #[cfg(not(feature = "otlp"))]
+    if let Some(endpoint) = &export.otlp_endpoint {
+        otlp::layer(endpoint).map_err(TelemetryError::Export)?;
+    }
+    Ok(())
+}
+
+fn filter(settings: &Settings) -> Result<EnvFilter, TelemetryError> {
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.level.clone());
+    // The audio decoder writes an error for every upload that is no audio; the answer and its log line say that already.
+    let filter = EnvFilter::try_new(format!("{QUIET},{AUDIT},{level}"));
+    filter.map_err(|error| TelemetryError::Level(level, error))
+}
+
+fn check_export(export: &Export) -> Result<(), TelemetryError> {
+    match &export.otlp_endpoint {
+        Some(endpoint) if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") => {
+            Err(TelemetryError::Export(format!("{endpoint:?} is not an http or https address")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Sends the process's logs to standard error from here on. Once per process.
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     init_with(settings, &Export::default()).map(drop)
@@ -79,15 +110,10 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
 /// The same, and its spans to a collector until the value is dropped.
 #[allow(clippy::default_constructed_unit_structs, reason = "with the feature otlp it is no unit")]
 pub fn init_with(settings: &Settings, export: &Export) -> Result<Traces, TelemetryError> {
-    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| settings.level.clone());
-    // The audio decoder writes an error for every upload that is no audio; the answer and its log line say that already.
-    let filter = EnvFilter::try_new(format!("{QUIET},{AUDIT},{level}"));
-    let filter = filter.map_err(|error| TelemetryError::Level(level, error))?;
+    let filter = filter(settings)?;
+    check_export(export)?;
     let (sent, traces) = match &export.otlp_endpoint {
         None => (None, Traces::default()),
-        Some(endpoint) if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") => {
-            return Err(TelemetryError::Export(format!("{endpoint:?} is not an http or https address")));
-        }
         Some(endpoint) => {
             let (sent, traces) = otlp::layer(endpoint).map_err(TelemetryError::Export)?;
             (Some(sent), traces)

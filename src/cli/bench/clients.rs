@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::anyhow;
 use serde_json::{Map, Value};
 
+use crate::cli::machine::Head;
 use crate::cli::{Exit, Failure};
 use crate::config::Config;
 
-use super::machine::Head;
 use super::matrix::numbers;
 use super::report::Report;
 use super::server::{LoadRow, Server, Upload};

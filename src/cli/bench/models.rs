@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::cli::load::failure;
+use crate::cli::machine::{self, Head};
 use crate::cli::{Common, Exit, Failure};
 use crate::config::Config;
 use crate::model::ModelError;
@@ -12,7 +13,6 @@ use crate::model::whisper::{LoadError, Whisper};
 use crate::text::Tokenizer;
 
 use super::Args;
-use super::machine::{self, Head};
 use super::matrix::{self, Cell, Wanted, listed, numbers};
 use super::report::Report;
 use super::rows::{Case, StageRow, disturbed, rows};

@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::Failure;
+use crate::cli::machine::Head;
 use crate::cli::transcribe::replace;
-
-use super::machine::Head;
 
 /// What a row of a table is made of.
 pub trait Row: Serialize {

@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use self::manifests::{Manifests, Results};
+pub use self::streams::reach;
 
 use self::ledger::Ledger;
 use self::manifests::Shelf;

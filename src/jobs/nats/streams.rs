@@ -7,6 +7,8 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::context::{Context, ContextBuilder};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::{Client, ConnectOptions, Event};
+use bytes::Bytes;
+use serde_json::Value;
 
 use super::records::{BUCKET_STREAM, BUCKET_SUBJECTS};
 use crate::jobs::backend::JobError;
@@ -46,11 +48,28 @@ pub fn items_filter(job: &str) -> String {
 
 /// Comes back at once: whether somebody answers shows with the first question.
 pub async fn connect(settings: &Settings) -> Result<Context, JobError> {
+    let client = client(settings, ConnectOptions::new().retry_on_initial_connect()).await?;
+    Ok(ContextBuilder::new().timeout(ANSWER).build(client))
+}
+
+/// One attempt to connect and one question; the bytes that JetStream keeps. Makes nothing.
+pub async fn reach(settings: &Settings) -> Result<u64, JobError> {
+    let none = |error: &dyn std::fmt::Display| JobError::unavailable("the broker has no JetStream", error);
+    let client = client(settings, ConnectOptions::new()).await?;
+    let answer = client.request("$JS.API.INFO", Bytes::new()).await.map_err(|error| none(&error))?;
+    // Not the client's own question, which does not understand every server's answer.
+    let answer: Value = serde_json::from_slice(&answer.payload).map_err(|error| none(&error))?;
+    match answer["error"]["description"].as_str() {
+        Some(problem) => Err(none(&problem)),
+        None => Ok(answer["storage"].as_u64().unwrap_or(0)),
+    }
+}
+
+async fn client(settings: &Settings, options: ConnectOptions) -> Result<Client, JobError> {
     let urls = settings.nats_url.as_deref().unwrap_or("nats://127.0.0.1:4222");
     let (urls, login) = parted(urls);
-    let mut options = ConnectOptions::new()
+    let mut options = options
         .name("verbatim")
-        .retry_on_initial_connect()
         .connection_timeout(ANSWER)
         .request_timeout(Some(ANSWER))
         .reconnect_delay_callback(|tries| {
@@ -66,9 +85,7 @@ pub async fn connect(settings: &Settings) -> Result<Context, JobError> {
     if let Some((user, password)) = login {
         options = options.user_and_password(user, password);
     }
-    let client: Client =
-        options.connect(urls).await.map_err(|error| JobError::unavailable("jobs.nats_url", error))?;
-    Ok(ContextBuilder::new().timeout(ANSWER).build(client))
+    options.connect(urls).await.map_err(|error| JobError::unavailable("jobs.nats_url", error))
 }
 
 /// Addresses without, and the user and password that stand in the first that has them: the client would pass these over.

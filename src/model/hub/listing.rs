@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{HubError, Request};
 
 /// The listing is one small request; past this the hub counts as unreachable and the cache may serve instead.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Listing {
@@ -41,13 +41,13 @@ impl Listing {
     }
 }
 
-pub(super) fn fetch(repo: &ApiRepo, request: &Request) -> Result<Listing, HubError> {
+pub(super) fn fetch(repo: &ApiRepo, request: &Request, within: Duration) -> Result<Listing, HubError> {
     let call = repo
         .info_request()
         .query("blobs", "true")
         .config()
         .http_status_as_error(false)
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(within))
         .build()
         .call();
     let mut response = call.map_err(|error| request.unreachable(error))?;

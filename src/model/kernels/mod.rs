@@ -1,6 +1,7 @@
 //! Our own kernels, each beside the plain candle version that it must agree with.
 
 pub mod cpu;
+pub mod trial;
 
 use candle_core::{DType, Device};
 

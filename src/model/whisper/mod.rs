@@ -16,6 +16,7 @@ mod layers;
 mod load;
 mod room;
 mod sample;
+mod trial;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::text::Token;
 pub use config::{Config, Generation};
 pub use device::{DeviceError, DeviceRequest, DtypeRequest};
 pub use load::{Forecast, LoadError, LoadOptions};
+pub use trial::{Trial, TrialError, trial};
 
 #[derive(Debug)]
 pub struct Whisper {

@@ -77,7 +77,7 @@ pub async fn gpus() -> Vec<String> {
     reading.gpus.into_iter().filter_map(|gpu| gpu.name).collect()
 }
 
-fn cpu() -> String {
+pub fn cpu() -> String {
     let table = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     model_name(&table).unwrap_or(std::env::consts::ARCH).to_owned()
 }
@@ -88,7 +88,7 @@ fn model_name(cpuinfo: &str) -> Option<&str> {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<&'static str> {
+pub fn cpu_features() -> Vec<&'static str> {
     let known = [
         ("avx2", is_x86_feature_detected!("avx2")),
         ("fma", is_x86_feature_detected!("fma")),
@@ -101,19 +101,19 @@ fn cpu_features() -> Vec<&'static str> {
 }
 
 #[cfg(target_arch = "aarch64")]
-fn cpu_features() -> Vec<&'static str> {
+pub fn cpu_features() -> Vec<&'static str> {
     use std::arch::is_aarch64_feature_detected as detected;
     let known = [("neon", detected!("neon")), ("dotprod", detected!("dotprod")), ("i8mm", detected!("i8mm"))];
     known.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect()
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn cpu_features() -> Vec<&'static str> {
+pub fn cpu_features() -> Vec<&'static str> {
     Vec::new()
 }
 
 /// ISO 8601, to the second. A clock before 1970 is taken for 1970.
-fn utc(now: SystemTime) -> String {
+pub fn utc(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
     let is_leap =
