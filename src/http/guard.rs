@@ -79,8 +79,10 @@ fn refuse(error: ApiError, request: Request) -> Response {
 /// Only to be looked at: nothing is done for whoever has no key.
 fn is_open(app: &App, request: &Request) -> bool {
     let path = request.uri().path();
-    let below = |open: &str| {
-        path == open || (open != "/" && path.strip_prefix(open).is_some_and(|rest| rest.starts_with('/')))
+    // `/` is the page, whose files lie in a folder of their own; of every other route, all that is below it is meant.
+    let below = |open: &str| match open {
+        "/" => path == "/" || path.starts_with("/page/"),
+        _ => path.strip_prefix(open).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
     let only_looks =
         matches!(*request.method(), Method::GET | Method::HEAD) && !is_upgrade(request.headers());

@@ -29,6 +29,7 @@ mod observe;
 mod openai;
 pub mod openapi;
 pub mod options;
+mod page;
 mod realtime;
 mod serve;
 mod sessions;
@@ -183,7 +184,7 @@ impl Deref for App {
 pub fn router(app: App) -> Router {
     let cors = cors::layer(&app.settings.cors_origins);
     let router = Router::new()
-        .route("/", get(front))
+        .route("/", get(page::front))
         .route("/transcribe", post(transcriptions::transcribe))
         .route("/v1/audio/transcriptions", post(openai::transcriptions))
         .route("/v1/audio/translations", post(openai::translations))
@@ -209,6 +210,7 @@ pub fn router(app: App) -> Router {
         .route("/health", get(health::ready))
         .route("/metrics", get(health::metrics))
         .merge(openapi::router())
+        .merge(page::router())
         .fallback(async |uri: Uri| ApiError::NotFound(uri.path().to_owned()))
         .method_not_allowed_fallback(async |method: Method| ApiError::MethodNotAllowed(method.to_string()))
         .layer(CatchPanicLayer::custom(observe::panicked))
@@ -219,19 +221,4 @@ pub fn router(app: App) -> Router {
         None => router,
     };
     router.layer(from_fn_with_state(app.clone(), observe::request)).with_state(app)
-}
-
-/// Until there is a page.
-async fn front() -> &'static str {
-    "Verbatim: speech to text.\n\n\
-     POST /transcribe   audio as the form part 'file' or as the body: curl -F file=@speech.mp3 .../transcribe\n\
-     POST /v1/audio/transcriptions, /v1/audio/translations; GET /v1/models   OpenAI's API\n\
-     POST /asr, /detect-language   as Bazarr asks\n\
-     GET  /v1/realtime  a websocket: audio in while it is spoken, text out after each turn\n\
-     POST /v1/subtitles  a stored verbose_json as srt, vtt or tsv: curl -F file=@speech.json .../v1/subtitles\n\
-     POST /v1/jobs      many files in one call, worked off in turn: docs/jobs.md\n\
-     POST /v1/sessions  a dictation, chunk by chunk, of which nothing is lost: docs/dictation.md\n\
-     GET  /gpu-info     the device and what is done with it; ?format=text for a terminal\n\
-     GET  /docs         the interface to read and to try; /openapi.json for machines\n\
-     GET  /livez  /readyz  /health  /metrics\n"
 }

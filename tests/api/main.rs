@@ -21,6 +21,7 @@ mod life;
 mod openai;
 mod options;
 mod overload;
+mod page;
 mod privacy;
 mod realtime;
 mod sessions;

@@ -13,14 +13,14 @@ import uuid
 
 
 class Server:
-    """`with Server(["target/release/verbatim"]) as server:` serves on a free port until the block ends."""
+    """`with Server(["target/release/verbatim"]) as server:` serves on a free port, or on `port`, until the block ends."""
 
     answer_within = 300  # seconds
 
-    def __init__(self, command, *arguments, patience=600):
+    def __init__(self, command, *arguments, patience=600, port=None):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            self.port = port or free.getsockname()[1]
         self.log = tempfile.TemporaryFile()
         line = [*command, "serve", "--port", str(self.port), *arguments]
         # A group of its own, so that the signal reaches the server and not only the cargo that runs it.

@@ -75,43 +75,7 @@ pub(super) fn diarized(transcript: &Transcript) -> String {
 }
 
 pub(super) fn verbose(transcript: &Transcript, layout: &Layout) -> String {
-    let receipt = &transcript.receipt;
-    let words = layout.words() && transcript.words;
-    let segments = transcript.segments.iter().enumerate();
-    let spoken = transcript.segments.iter();
-    let likely = transcript.languages.iter().filter(|(_, probability)| *probability >= LEAST_LIKELY);
-    to_json(&Verbose {
-        task: transcript.task.name(),
-        language: match (layout.language, transcript.task) {
-            (NamedBy::Code, _) => transcript.language.code,
-            (NamedBy::Written, Task::Translate) => "english",
-            (NamedBy::Name | NamedBy::Written, _) => transcript.language.name,
-        },
-        duration: seconds(transcript.duration),
-        text: transcript.text(),
-        segments: layout
-            .segments()
-            .then(|| segments.map(|(id, it)| SegmentJson::of(id, it, words)).collect()),
-        words: words
-            .then(|| spoken.flat_map(|it| it.words.iter().map(|word| WordJson::flat(word, it))).collect()),
-        usage: Usage::of(transcript),
-        language_code: transcript.language.code,
-        language_probability: transcript.language_probability,
-        languages: likely.take(MOST_LANGUAGES).map(LanguageJson::of).collect(),
-        no_speech: transcript.no_speech(),
-        model: &receipt.model,
-        device: &receipt.device,
-        dtype: &receipt.dtype,
-        timing: TimingJson::of(&receipt.timing),
-        rtf: real_time_factor(receipt.timing.total, transcript.duration),
-        windows: transcript.windows.len(),
-        windows_at: transcript.windows.iter().map(|Span { start, end }| SpanJson::of(*start, *end)).collect(),
-        batch_size_seen: receipt.batch_size_seen,
-        fallbacks: transcript.fallbacks.iter().map(RetriedJson::of).collect(),
-        dropped: transcript.dropped.iter().map(DroppedJson::of).collect(),
-        incomplete: transcript.incomplete.as_ref().map(IncompleteJson::of),
-        warnings: &transcript.warnings,
-    })
+    to_json(&Verbose::of(transcript, layout))
 }
 
 /// `response_format=verbose_json`: OpenAI's fields first, then our receipt.
@@ -144,6 +108,53 @@ pub struct Verbose<'a> {
     dropped: Vec<DroppedJson<'a>>,
     incomplete: Option<IncompleteJson<'a>>,
     warnings: &'a [String],
+}
+
+impl<'a> Verbose<'a> {
+    fn of(transcript: &'a Transcript, layout: &Layout) -> Self {
+        let receipt = &transcript.receipt;
+        let words = layout.words() && transcript.words;
+        let segments = transcript.segments.iter().enumerate();
+        let spoken = transcript.segments.iter();
+        let likely = transcript.languages.iter().filter(|(_, probability)| *probability >= LEAST_LIKELY);
+        Verbose {
+            task: transcript.task.name(),
+            language: match (layout.language, transcript.task) {
+                (NamedBy::Code, _) => transcript.language.code,
+                (NamedBy::Written, Task::Translate) => "english",
+                (NamedBy::Name | NamedBy::Written, _) => transcript.language.name,
+            },
+            duration: seconds(transcript.duration),
+            text: transcript.text(),
+            segments: layout
+                .segments()
+                .then(|| segments.map(|(id, it)| SegmentJson::of(id, it, words)).collect()),
+            words: words.then(|| {
+                spoken.flat_map(|it| it.words.iter().map(|word| WordJson::flat(word, it))).collect()
+            }),
+            usage: Usage::of(transcript),
+            language_code: transcript.language.code,
+            language_probability: transcript.language_probability,
+            languages: likely.take(MOST_LANGUAGES).map(LanguageJson::of).collect(),
+            no_speech: transcript.no_speech(),
+            model: &receipt.model,
+            device: &receipt.device,
+            dtype: &receipt.dtype,
+            timing: TimingJson::of(&receipt.timing),
+            rtf: real_time_factor(receipt.timing.total, transcript.duration),
+            windows: transcript.windows.len(),
+            windows_at: transcript
+                .windows
+                .iter()
+                .map(|Span { start, end }| SpanJson::of(*start, *end))
+                .collect(),
+            batch_size_seen: receipt.batch_size_seen,
+            fallbacks: transcript.fallbacks.iter().map(RetriedJson::of).collect(),
+            dropped: transcript.dropped.iter().map(DroppedJson::of).collect(),
+            incomplete: transcript.incomplete.as_ref().map(IncompleteJson::of),
+            warnings: &transcript.warnings,
+        }
+    }
 }
 
 /// Seconds of work for a second of audio: below 1 is faster than real time. `None` where there was no audio. From the

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::pieces::{Logprob, SaidJson};
-use super::to_json;
+use super::{Verbose, to_json};
 use crate::format::{Format, Layout};
 use crate::transcript::{Segment, Transcript};
 
@@ -58,7 +58,9 @@ impl ReadAlong {
         let text = transcript.text();
         (self.text[..self.sent] == text).then(|| {
             let logprobs = self.layout.logprobs.then(|| Logprob::of(&transcript.segments));
-            events.push(done(&text, logprobs, transcript));
+            let long = self.layout.format == Format::VerboseJson;
+            let whole = long.then(|| Verbose::of(transcript, &self.layout));
+            events.push(done(&text, logprobs, whole, transcript));
             events
         })
     }
@@ -83,14 +85,23 @@ pub struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     logprobs: Option<Vec<Logprob>>,
     usage: TokenUsage,
+    /// Ours, with `verbose_json`: what the answer would have been without `stream`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<Verbose<'a>>,
 }
 
 fn delta(delta: &str, logprobs: Option<Vec<Logprob>>) -> String {
     to_json(&Delta { r#type: "transcript.text.delta", delta, logprobs })
 }
 
-fn done(text: &str, logprobs: Option<Vec<Logprob>>, transcript: &Transcript) -> String {
-    to_json(&Done { r#type: "transcript.text.done", text, logprobs, usage: TokenUsage::of(transcript) })
+fn done(
+    text: &str,
+    logprobs: Option<Vec<Logprob>>,
+    whole: Option<Verbose>,
+    transcript: &Transcript,
+) -> String {
+    let usage = TokenUsage::of(transcript);
+    to_json(&Done { r#type: "transcript.text.done", text, logprobs, usage, transcript: whole })
 }
 
 /// The schema counts a stream in tokens, where the short form counts seconds.
@@ -168,6 +179,17 @@ mod tests {
         let mut along = ReadAlong::new(Layout::new(Format::Json));
         along.more(&[segment(0, 900, " one"), segment(900, 1_000, " two")]);
         assert_eq!(along.end(&transcript(vec![segment(0, 900, " one")])), None);
+    }
+
+    #[test]
+    fn the_long_form_is_whole_in_the_last_event_and_in_no_other_format() {
+        let whole = transcript(vec![segment(0, 900, " one"), segment(1_000, 1_900, " two")]);
+        let layout = Layout::new(Format::VerboseJson);
+        let plain: Value = serde_json::from_str(&crate::format::render(&whole, &layout).body).unwrap();
+        let events = parsed(ReadAlong::new(layout).end(&whole).unwrap());
+        assert_eq!(events.last().unwrap()["transcript"], plain);
+        let events = parsed(ReadAlong::new(Layout::new(Format::Json)).end(&whole).unwrap());
+        assert!(events.last().unwrap().get("transcript").is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{ObjectBuilder, Paths, Required, ResponseBuilder, SecurityRequirement, Tag};
+use utoipa::openapi::{Content, ObjectBuilder, Paths, Required, ResponseBuilder, SecurityRequirement, Tag};
 
 use super::answers::{errors, finished, json, named, plain, text, transcript, written};
 use super::forms::{fields, upload};
@@ -151,7 +151,10 @@ pub fn paths() -> Paths {
     add(
         "/",
         HttpMethod::Get,
-        operation(OPERATION, "What there is", LOOKED).response("200", plain("The routes in a few lines.")),
+        operation(OPERATION, "What there is: the page, where `text/html` is asked for", LOOKED).response(
+            "200",
+            plain("The routes in a few lines.").content("text/html", Content::new(Some(text()))),
+        ),
     );
     let info = json("The device and what is done with it.", named("GpuInfo"));
     add(
@@ -159,7 +162,7 @@ pub fn paths() -> Paths {
         HttpMethod::Get,
         operation(OPERATION, "The device, its driver, the model on it and the work at hand", LOOKED)
             .parameter(in_query("format", Type::String, "text: for a terminal."))
-            .response("200", info.content("text/plain", utoipa::openapi::Content::new(Some(text())))),
+            .response("200", info.content("text/plain", Content::new(Some(text())))),
     );
     add(
         "/livez",
