@@ -80,6 +80,7 @@ def _pattern(text):
 
 
 def text_differs(expected, printed):
+    printed = printed.replace("\r\n", "\n")
     lines = [line.rstrip() for line in expected.strip("\n").splitlines()]
     parts = [r"(?:[^\n]*\n)*?" if ANY.fullmatch(line.strip()) else _pattern(line).replace(".*?", r"[^\n]*?") + r"[ \t]*\n" for line in lines]
     if re.fullmatch("".join(parts), printed.strip("\n") + "\n"):

@@ -63,6 +63,8 @@ class Known:
         for form in forms:
             schema = look_up(form["schema"])
             named |= set(schema.get("properties", {}))
+        # The form's part has two names everywhere (src/http/form.rs).
+        named |= {"audio_file"} if "file" in named else set()
         # What takes the options of a transcription takes them in every spelling, in the query too.
         return named | self.options if named & {"language", "max_line_width"} else named
 

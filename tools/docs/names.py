@@ -53,6 +53,36 @@ def commands(script):
                 words.append(token)
 
 
+# What is not to be had where documents run, and why a command that wants it is only looked at. A mark of the block's own goes before.
+ABSENT = (
+    (r"docker|podman|docker-compose", "needs Docker"),
+    (r"kubectl|helm|kustomize|keda", "needs a cluster"),
+    (r"fly|flyctl|systemctl|journalctl|sudo|nvidia-smi|nvidia-ctk|launchctl|terraform|gcloud|aws|az", "needs a machine of its own"),
+    (r"make", "builds first; CI calls what it calls"),
+    (r"pip3?|npm|npx|apt|apt-get|brew|rustup|git|uv|uvx|winget|scoop", "fetches something"),
+)
+CARGO = "compiles; CI calls it by itself"
+
+
+def why_not(block):
+    """Why the block's commands cannot run in CI, or None."""
+    if block.language != "sh":
+        return None
+    for words in commands(block.text):
+        program = words[0].rsplit("/", 1)[-1]
+        for pattern, reason in ABSENT:
+            if re.fullmatch(pattern, program):
+                return reason
+        if program == "cargo" and words[1:3] != ["run", "--release"]:
+            return CARGO
+        ours = program == "verbatim" or (program == "cargo" and "--" in words)
+        if ours and ("pull" in words or any("openai/" in word or "distil-whisper/" in word for word in words)):
+            return "fetches a model"
+        if ours and any(word in ("cuda", "metal") or word.startswith("cuda:") for word in words):
+            return "needs a GPU"
+    return None
+
+
 class Names:
     def __init__(self, known):
         self.known = known

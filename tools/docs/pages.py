@@ -8,7 +8,7 @@ from markdown import Document
 
 def check(known, root):
     found = []
-    for one in (metrics_table, error_table, routes_have_examples, alerts_have_headings):
+    for one in (metrics_table, error_table, routes_have_examples, alerts_have_headings, defaults_are_told, label_values):
         found += one(known, root)
     return found
 
@@ -69,3 +69,39 @@ def alerts_have_headings(known, root):
     titles = {title for _, title in Document(root, name).headings()}
     found = [f"{name}: the alert {alert} has no heading" for alert in alerts if alert not in titles]
     return found + ([] if alerts else [f"{rules}: no alert was found"])
+
+
+def defaults_are_told(known, root):
+    """Rows of a setting and a number, in any document, have the default of config/default.toml."""
+    section, there = "", {}
+    for line in (root / "config/default.toml").read_text().splitlines():
+        if head := re.match(r"\[([\w.]+)\]", line):
+            section = head[1]
+        elif key := re.match(r"([a-z][a-z0-9_]*) = (\S.*)", line):
+            there[f"{section}.{key[1]}"] = key[2].strip('"')
+    found = []
+    for path in sorted((root / "docs").glob("*.md")):
+        for row in rows(path.read_text(), r"[a-z]+(?:\.[a-z_]+)+"):
+            name, told = row[0].strip("`"), row[1].strip("`")
+            if name in there and re.fullmatch(r"[\d.]+", told) and told != there[name]:
+                found.append(f"docs/{path.name}: {name} is {there[name]}, not {told}")
+    return found
+
+
+def label_values(known, root):
+    """How requests end and why they are refused, as src/http says it, against docs/operations.md."""
+    name = "docs/operations.md"
+    told = {row[0]: set(re.findall(r"`([a-z_]+)`", row[1])) for row in
+            ([cell.strip() for cell in line.split("|")[1:-1]] for line in (root / name).read_text().splitlines() if line.startswith("| `"))
+            if len(row) == 2}  # fmt: skip
+    errors = (root / "src/http/error.rs").read_text()
+    outcomes = {"ok", "cancelled"} | set(re.findall(r'"([a-z_]+)",\s*(?:Unsaid|After|Never|NotBefore)\b', errors))
+    sources = [path.read_text().split("#[cfg(test)]")[0] for path in (root / "src/http").rglob("*.rs")]
+    reasons = set(re.findall(r'=> Some\("([a-z_]+)"\),\n', errors[errors.index("fn refused") :].split("fn failure")[0]))
+    reasons |= {what for text in sources for what in re.findall(r'Busy \{\s*what: "([a-z_]+)"', text)}
+    found = []
+    for label, there in (("outcome", outcomes), ("reason", reasons)):
+        row = told.get({"outcome": "`outcome` of requests", "reason": "`reason` of refusals"}[label], set())
+        found += [f"{name}: the {label} {one} is missing" for one in sorted(there - row)]
+        found += [f"{name}: there is no {label} {one}" for one in sorted(row - there)]
+    return found

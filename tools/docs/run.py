@@ -1,6 +1,6 @@
 """The documents as a reader takes them: every block of README.md, docs/ and deploy/README.md run as it is written, in order, against a real server.
 
-    python tools/docs/run.py target/release/verbatim [--only docs/api.md] [--no-run] [--modules NODE_MODULES]
+    python tools/docs/run.py target/release/verbatim [--modules NODE_MODULES] [--only docs/api.md ...] [--no-run] [--self-test]
 
 In: the binary, and a Python and a folder of node modules that have what the examples import (tools/clients/requirements.txt). Out: how many blocks
 ran, how many did not and why; exit 1 where one fails, prints something else than the document says, names what is not there, or is of a kind that
@@ -8,7 +8,7 @@ nobody here knows. Port 8080 is that of a network of its own where the system al
 
 A comment on the line above a block, which readers do not see, says what else there is to know of it:
 
-    <!-- not run: needs a GPU -->       only its syntax and its names are checked
+    <!-- not run: needs a GPU -->       only its syntax and its names are checked; what calls docker, make, pip and the like needs no mark (names.py)
     <!-- serves -->                     it stays; what follows in this document asks it. Without one, `verbatim serve` does
     <!-- status: 400 -->                curl's answer has this status
     <!-- output -->                     of ```json and ```text: what the block before it prints (tools/docs/expected.py says how it is compared)
@@ -20,7 +20,6 @@ import ast
 import collections
 import ctypes
 import fcntl
-import json
 import os
 import pathlib
 import re
@@ -29,16 +28,16 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 
 import expected
 import links
 import pages
+import planted
 from known import Known
 from markdown import Block, Document
-from names import Names
+from names import Names, why_not
 from reader import PORT, Reader, listens
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -51,8 +50,7 @@ DEFAULT = "verbatim serve"
 
 
 def documents(root):
-    names = ["README.md", *sorted(str(path.relative_to(root)) for path in (root / "docs").rglob("*.md")), "deploy/README.md"]
-    return [Document(root, name) for name in names]
+    return ["README.md", *sorted(str(path.relative_to(root)) for path in (root / "docs").rglob("*.md")), "deploy/README.md"]
 
 
 class Report:
@@ -137,10 +135,11 @@ def walk(document, reader, names, report, is_running):
         if block.language in READ:
             report.read[block.language] += 1
             continue
-        if "not run" in block.marks:
-            if len(block.marks["not run"]) < 10:
+        reason = block.marks.get("not run", why_not(block))
+        if reason is not None:
+            if len(reason) < 10:
                 report.fail(block, "`not run` wants its reason")
-            report.not_run.append((block, block.marks["not run"]))
+            report.not_run.append((block, reason))
             printed = None
             continue
         if is_running:
@@ -203,29 +202,40 @@ def main():
     parser.add_argument("--only", nargs="+", default=[], metavar="DOCUMENT")
     parser.add_argument("--no-run", action="store_true", help="check syntax, names and links alone")
     parser.add_argument("--modules", type=pathlib.Path, help="a folder node_modules for the JavaScript examples")
-    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
+    parser.add_argument("--self-test", action="store_true", help="plant faults, each of which must be found")
     asked = parser.parse_args()
-    binary, root = asked.binary.resolve(), asked.root.resolve()
     if not asked.no_run:
         alone()
         die_together()
-    started = time.monotonic()
-    known = Known(binary, root)
-    names, report = Names(known), Report()
-    for document in documents(root):
-        if asked.only and document.name not in asked.only:
-            continue
-        print(document.name, flush=True)
+    binary, modules = asked.binary.resolve(), asked.modules and asked.modules.resolve()
+    known, started = Known(binary, ROOT), time.monotonic()
+
+    def judge(root, name, report, is_running=True):
+        document, names = Document(root, name), Names(known)
         for complaint in names.prose(document):
-            report.fail(complaint.partition(": ")[0], complaint.partition(": ")[2])
+            report.fail(*complaint.split(": ", 1))
         if document.blocks:
-            with Reader(binary, root, sys.executable, asked.modules and asked.modules.resolve()) as reader:
-                walk(document, reader, names, report, not asked.no_run)
-    followed = 0
+            with Reader(binary, root, sys.executable, modules) as reader:
+                walk(document, reader, names, report, is_running)
+        return report.failed
+
+    def judge_tables(root):
+        complaints, _ = links.check(root)
+        return complaints + pages.check(known, root)
+
+    if asked.self_test:
+        missed, count = planted.check(ROOT, lambda root, name: judge(root, name, Report()), judge_tables)
+        print("\n".join(f"NOT FOUND: {one}" for one in missed))
+        print(f"{count} faults were planted, {len(missed)} complaints are not as they should be, in {time.monotonic() - started:.0f} s")
+        raise SystemExit(bool(missed))
+    report, followed = Report(), 0
+    for name in documents(ROOT):
+        if not asked.only or name in asked.only:
+            print(name, flush=True)
+            judge(ROOT, name, report, not asked.no_run)
     if not asked.only:
-        complaints, followed = links.check(root)
-        complaints += pages.check(known, root)
-        for complaint in complaints:
+        complaints, followed = links.check(ROOT)
+        for complaint in complaints + pages.check(known, ROOT):
             report.fail(*complaint.split(": ", 1))
     tell(report, followed, time.monotonic() - started)
     raise SystemExit(bool(report.failed))
