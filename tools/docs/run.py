@@ -182,7 +182,7 @@ def alone():
             flags = struct.unpack("16sh14s", fcntl.ioctl(any_socket, 0x8913, request))[1]
             fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14s", b"lo", flags | 1, b""))
         return
-    line = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-current-user"]
+    line = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
     if shutil.which("unshare") and subprocess.run([*line, "true"], capture_output=True).returncode == 0:
         sys.stdout.flush()
         os.execvpe(line[0], [*line, sys.executable, *sys.argv], os.environ | {"VERBATIM_DOCS_ALONE": "1"})
