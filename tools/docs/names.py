@@ -15,7 +15,7 @@ SEPARATORS = {";", "&", "|", "&&", "||", "(", ")", "\n", ";;", "|&"}
 BEFORE = {"if", "then", "do", "while", "until", "!", "exec", "sudo", "time", "nohup", "else", "elif", "command", "{"}
 # curl's flags that take a value which is no address.
 VALUED = set("-o --output -H --header -X --request -F --form -d --data --data-binary --data-urlencode --json -T --upload-file -m --max-time -w --write-out"
-             " --retry --retry-delay -u --user --form-string -A --connect-timeout -b -c --limit-rate --url-query".split())  # fmt: skip
+             " --retry --retry-delay -u --user --form-string -A --connect-timeout -b -c --limit-rate --url-query --resolve --cacert --dump-header -D".split())  # fmt: skip
 FORMS = {"-F", "--form", "--form-string"}
 # Documents about other servers name what is theirs.
 ABOUT_OTHERS = re.compile(r"^docs/migration/|^tools/|^CHANGELOG")
