@@ -100,7 +100,8 @@ class Names:
                 if line.startswith("verbatim "):
                     found += self._synopsis(line)
         found += self._everywhere(block.text)
-        return [f"{here}: {complaint}" for complaint in found]
+        meant = tuple(f"has no field {field.strip()!r}" for field in block.marks.get("ignored", "").split(",") if field)
+        return [f"{here}: {complaint}" for complaint in found if not (meant and complaint.endswith(meant))]
 
     def prose(self, document):
         """Complaints about a document's code spans."""

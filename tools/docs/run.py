@@ -11,6 +11,7 @@ A comment on the line above a block, which readers do not see, says what else th
     <!-- not run: needs a GPU -->       only its syntax and its names are checked; what calls docker, make, pip and the like needs no mark (names.py)
     <!-- serves -->                     it stays; what follows in this document asks it. Without one, `verbatim serve` does
     <!-- status: 400 -->                curl's answer has this status
+    <!-- ignored: colour, size -->      fields that the server does not know, and that are sent to show what it says of them
     <!-- output -->                     of ```json and ```text: what the block before it prints (tools/docs/expected.py says how it is compared)
     <!-- file: verbatim.toml -->        of any kind: written into the reader's folder under this name
 """
@@ -41,7 +42,7 @@ from names import Names, why_not
 from reader import PORT, Reader, listens
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MARKS = {"not run", "serves", "status", "output", "file"}
+MARKS = {"not run", "serves", "status", "ignored", "output", "file"}
 RUN = {"sh", "python", "js"}
 # Looked at, and never run.
 READ = {"json", "toml", "text", "html", "yaml", "caddyfile", "nginx", "ini"}
