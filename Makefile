@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke accuracy race load jobs soak fuzz fuzz-minimise faults bombs deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke docs accuracy race load jobs soak fuzz fuzz-minimise faults bombs deny
 
 help:
 	@echo "make fmt        format the code"
@@ -12,6 +12,7 @@ help:
 	@echo "make test       all tests that need no GPU, no Python and no network"
 	@echo "make run        serve the model MODEL (demo) on port 8080"
 	@echo "make smoke      start the release build and send it real audio in every format (needs ffmpeg)"
+	@echo "make docs       every command of README and docs/, run as it stands (two minutes; needs ffmpeg, node, nginx, nats-server, and DOCS_PYTHON)"
 	@echo "make accuracy   words and times against exact truth, beside other programs (needs espeak-ng; hours on two cores)"
 	@echo "make race       speed beside other programs on the same work, in turns (half an hour on two cores, which should be idle)"
 	@echo "make load       many clients of a real server: fairness, overload, kills, slow clients (some minutes)"
@@ -41,6 +42,14 @@ run:
 smoke:
 	$(CARGO) build --release
 	python3 tools/smoke/smoke.py "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
+
+# A Python with tools/clients/requirements.txt in it, and a folder where npm put openai (tools/clients/openai_node.py).
+DOCS_PYTHON ?= python3
+DOCS_MODULES ?=
+
+docs:
+	$(CARGO) build --release
+	$(DOCS_PYTHON) tools/docs/run.py $(if $(DOCS_MODULES),--modules $(DOCS_MODULES)) "$$($(CARGO) metadata --no-deps --format-version 1 | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/release/verbatim"
 
 # A Python with tools/accuracy/requirements.txt in it; without one it is made. Corpus and peers' answers are kept in target/accuracy.
 ACCURACY_PYTHON ?=
