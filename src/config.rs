@@ -6,6 +6,8 @@
 mod despite;
 mod environment;
 mod layer;
+mod reference;
+mod upgrade;
 
 use std::path::Path;
 
@@ -15,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{audio, engine, http, jobs, model, telemetry, transcriber};
 use layer::{Layer, leaves};
+use upgrade::{RENAMED, Renamed, Renaming};
+
+pub use upgrade::VERSION;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,28 +44,64 @@ impl Overrides {
     pub fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
         self.0.extend(value.map(|value| (key, value.into())));
     }
+
+    /// What is set, in its order.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.iter().map(|(key, _)| *key)
+    }
 }
 
 impl Config {
-    /// All four layers. `variables` is the process's environment, handed in so that tests have their own.
+    /// `load_with_notes`, without what is to be said.
     pub fn load(
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
         flags: &Overrides,
     ) -> Result<Config, ConfigError> {
+        Config::load_with_notes(file, variables, flags).map(|(config, _)| config)
+    }
+
+    /// All four layers, and a sentence for each key that has another name by now. `variables` is the process's environment, handed
+    /// in so that tests have their own.
+    pub fn load_with_notes(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+        flags: &Overrides,
+    ) -> Result<(Config, Vec<String>), ConfigError> {
+        Config::read(file, variables, flags, RENAMED)
+    }
+
+    fn read(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+        flags: &Overrides,
+        renamed: &[Renamed],
+    ) -> Result<(Config, Vec<String>), ConfigError> {
         let defaults = Config::defaults();
+        let mut renaming = Renaming::by(renamed);
         let mut layers = Vec::new();
         if let Some(path) = file {
-            layers.push(Layer::file(path, &defaults)?);
+            layers.push(Layer::file(path, &defaults, &mut renaming)?);
         }
-        layers.push(environment::read(variables, &defaults)?);
+        layers.push(environment::read(variables, &defaults, &mut renaming)?);
         layers.push(Layer::flags(&flags.0));
-        Config::merge(&layers)
+        Ok((Config::merge(&layers)?, renaming.said))
     }
 
     /// A file alone over the defaults.
     pub fn from_file(path: &Path) -> Result<Config, ConfigError> {
-        Config::merge(&[Layer::file(path, &Config::defaults())?])
+        let mut renaming = Renaming::by(RENAMED);
+        Config::merge(&[Layer::file(path, &Config::defaults(), &mut renaming)?])
+    }
+
+    /// docs/settings.md: every setting, out of config/default.toml and this code.
+    pub fn reference() -> String {
+        reference::markdown(&Config::defaults())
+    }
+
+    /// Every flag that config/default.toml promises, and the key that it sets.
+    pub fn flags() -> Vec<(String, String)> {
+        reference::flags(&Config::defaults())
     }
 
     /// Every key that there is, dotted.
@@ -123,6 +164,12 @@ impl Config {
 pub enum ConfigError {
     #[error("the settings file {path} cannot be read: {detail}")]
     File { path: String, detail: String },
+    #[error(
+        "{place}: it is written for config_version {found}, and this is verbatim {}, which reads up to {VERSION}: it takes a \
+         newer verbatim, or a file for this one (docs/upgrading.md)",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer { place: String, found: i128 },
     #[error("{place}: {key:?} is not a setting{}", hint(nearest))]
     UnknownKey { key: String, place: String, nearest: Option<String> },
     #[error("{key}: {problem}{}", place.as_ref().map(|place| format!(" (set in {place})")).unwrap_or_default())]

@@ -122,7 +122,7 @@ fn a_folder_is_transcribed_as_a_job_that_goes_on_where_it_was_killed() {
     for at in 0..6 {
         fs::copy(
             speech(if at < 3 { "english-long.mp3" } else { "german.wav" }),
-            input.join(format!("{at}.audio")),
+            input.join(format!("{at}.mp3")),
         )
         .unwrap();
     }
@@ -133,7 +133,11 @@ fn a_folder_is_transcribed_as_a_job_that_goes_on_where_it_was_killed() {
     };
     let mut first = command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(60);
-    while fs::read_dir(&out).map_or(0, Iterator::count) < 1 && first.try_wait().unwrap().is_none() {
+    let is_text = |entry: &std::io::Result<fs::DirEntry>| {
+        entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "txt"))
+    };
+    let texts = || fs::read_dir(&out).map_or(0, |entries| entries.filter(is_text).count());
+    while texts() < 1 && first.try_wait().unwrap().is_none() {
         assert!(Instant::now() < until, "nothing is written");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -146,4 +150,7 @@ fn a_folder_is_transcribed_as_a_job_that_goes_on_where_it_was_killed() {
     }
     // What was written does not lie there as well.
     assert_eq!(fs::read_dir(jobs.join("blobs/jobs")).map_or(0, Iterator::count), 0);
+    // And what is done is not done again.
+    let third = command().output().unwrap();
+    assert!(third.status.success() && said(&third).contains("6 of 6 done before"), "{}", said(&third));
 }

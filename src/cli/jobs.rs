@@ -14,7 +14,6 @@ use crate::format::Format;
 
 use super::{Exit, Failure};
 use client::Client;
-pub(super) use submit::walk;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -23,12 +23,17 @@ pub struct Loaded {
 
 /// Finds or fetches the files, loads them onto the device and starts the device's thread. Must be called within a runtime.
 pub fn load(config: &Config) -> Result<Loaded, Failure> {
+    load_from(config, None)
+}
+
+/// The same; `files`: where they were found already.
+pub fn load_from(config: &Config, files: Option<ModelFiles>) -> Result<Loaded, Failure> {
     let decoder = config.audio.decoder().map_err(|error| {
         Failure::settings(
             anyhow::Error::new(error).context("audio.decode_isolation: no process can decode here"),
         )
     })?;
-    let files = locate(config)?;
+    let files = files.map_or_else(|| locate(config), Ok)?;
     let started = Instant::now();
     let whisper =
         Whisper::load(&files, &options(config)?).map_err(|error| failure(&config.model.name, error))?;

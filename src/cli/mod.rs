@@ -2,6 +2,7 @@
 
 mod bench;
 mod doctor;
+mod documents;
 mod jobs;
 mod keys;
 mod load;
@@ -53,12 +54,18 @@ enum Verb {
     Bench(bench::Args),
     /// Look at this machine and these settings, and say what would keep `serve` from working.
     Doctor(doctor::Args),
-    /// Fetch models ahead of time.
+    /// List, fetch, verify and remove models.
     Models(models::Args),
     /// Make keys for callers of the service.
     Keys(keys::Args),
     /// Write the interface as an OpenAPI document to standard output.
     Openapi,
+    /// Write the reference of all settings, as Markdown, to standard output.
+    Settings,
+    /// Write what makes a shell complete this command line to standard output.
+    Completions(documents::Completions),
+    /// Write the manual page to standard output, or one for each verb into a folder.
+    Man(documents::Pages),
     /// Decode one upload for a server, on standard input and output. Started by `serve` alone.
     #[command(hide = true)]
     DecodeWorker { server: u32 },
@@ -79,7 +86,7 @@ struct Common {
     /// auto, cpu, cuda, cuda:N, metal [default: auto].
     #[arg(long, global = true, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
-    /// auto, f32, f16, bf16 [default: auto].
+    /// auto, f32, f16, bf16, q8_0 [default: auto].
     #[arg(long, global = true, value_name = "DTYPE", action = clap::ArgAction::Append)]
     dtype: Vec<String>,
     /// Ask nothing but the model cache.
@@ -108,7 +115,11 @@ impl Common {
         // Variables that are not text cannot be ours.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Config::load(self.config.as_deref(), variables, flags).map_err(Failure::settings)
+        let (config, notes) =
+            Config::load_with_notes(self.config.as_deref(), variables, flags).map_err(Failure::settings)?;
+        // Logging is set up by what was just read, or not at all.
+        notes.iter().for_each(|note| eprintln!("verbatim: warning: {note}"));
+        Ok(config)
     }
 }
 
@@ -155,7 +166,9 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
         Verb::Subtitles(args) => subtitles::run(args),
         Verb::Bench(args) => bench::run(args, common, &common.config(&common.shared())?),
         Verb::Doctor(args) => doctor::run(args, common),
-        Verb::Models(args) => models::run(args, common.config(&common.overrides()?)?),
+        Verb::Models(args) => {
+            models::run(args, common.revision.as_deref(), common.config(&common.overrides()?)?)
+        }
         // Nobody reads what it might say.
         Verb::DecodeWorker { server } => {
             Ok(audio::decode_worker(*server).map_or(Exit::SomeFailed, |()| Exit::Done))
@@ -165,6 +178,9 @@ pub fn run(asked: Asked) -> Result<Exit, Failure> {
             print!("{}", http::openapi::json());
             Ok(Exit::Done)
         }
+        Verb::Settings => documents::settings(),
+        Verb::Completions(args) => documents::completions(args),
+        Verb::Man(args) => documents::man(args),
     }
 }
 
@@ -251,6 +267,40 @@ mod tests {
         let asked = Asked::parse_from(["verbatim", "serve"]);
         let config = Config::load(None, std::iter::empty(), &asked.common.overrides().unwrap()).unwrap();
         assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn the_flags_that_the_settings_file_names_set_what_it_says() {
+        let flags = Config::flags();
+        assert!(flags.len() >= 10, "{flags:?}");
+        for (flag, key) in flags {
+            let mut tried = 0;
+            for verb in ["serve", "worker", "transcribe"] {
+                let mut line = vec!["verbatim", verb, &flag];
+                line.extend(value_of(&flag));
+                line.extend((verb == "transcribe").then_some("a.wav"));
+                let Ok(asked) = Asked::try_parse_from(line) else { continue };
+                let mut set = asked.common.overrides().unwrap();
+                match &asked.verb {
+                    Verb::Serve(args) => args.set(&mut set),
+                    Verb::Worker(args) => args.set(&mut set),
+                    Verb::Transcribe(args) => args.set(&mut set),
+                    verb => panic!("{verb:?}"),
+                }
+                assert_eq!(set.keys().collect::<Vec<_>>(), [key.as_str()], "{flag} of {verb}");
+                tried += 1;
+            }
+            assert!(tried > 0, "no verb has {flag}, which config/default.toml names at {key}");
+        }
+    }
+
+    fn value_of(flag: &str) -> Option<&'static str> {
+        match flag {
+            "--allow-no-keys" | "--offline" => None,
+            "--decode-isolation" => Some("thread"),
+            "--host" => Some("::1"),
+            _ => Some("1"),
+        }
     }
 
     #[test]

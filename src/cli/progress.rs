@@ -1,5 +1,9 @@
 //! What is going on, for people: bars on a terminal, log lines where there is none.
 
+mod files;
+mod outlook;
+
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -7,8 +11,12 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::model::hub::Progress;
 
+pub use files::Files;
+pub use outlook::clock;
+
 const DOWNLOAD: &str = "{msg:32!} {wide_bar} {bytes:>11}/{total_bytes:11} {bytes_per_sec:>13} {eta:>5}";
-const FILES: &str = "{spinner} {pos}/{len} files {wide_bar} {msg}";
+const HASHING: &str = "{msg:32!} {spinner} {bytes:>11} read {bytes_per_sec:>13}";
+const ITEMS: &str = "{spinner} {pos}/{len} files {wide_bar} {elapsed}";
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -44,28 +52,49 @@ impl Download {
     }
 }
 
-/// Files under transcription.
-pub struct Files {
+/// Files that are read and compared.
+pub struct Hashing {
+    bar: RefCell<ProgressBar>,
+}
+
+impl Hashing {
+    pub fn new() -> Self {
+        Hashing { bar: RefCell::new(ProgressBar::hidden()) }
+    }
+
+    /// So many bytes more of that file.
+    pub fn read(&self, name: &str, bytes: u64) {
+        let mut bar = self.bar.borrow_mut();
+        if std::io::stderr().is_terminal() && bar.message() != name {
+            bar.finish_and_clear();
+            *bar = ProgressBar::no_length().with_style(style(HASHING)).with_message(name.to_owned());
+        }
+        bar.inc(bytes);
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        self.bar.borrow().finish_and_clear();
+    }
+}
+
+/// Items of a job, of which each is done or not.
+pub struct Items {
     bar: ProgressBar,
 }
 
-impl Files {
+impl Items {
     pub fn new(count: usize) -> Self {
         let bar = match std::io::stderr().is_terminal() {
-            true => ProgressBar::new(count as u64).with_style(style(FILES)),
+            true => ProgressBar::new(count as u64).with_style(style(ITEMS)),
             false => ProgressBar::hidden(),
         };
         bar.enable_steady_tick(Duration::from_millis(200));
-        Files { bar }
+        Items { bar }
     }
 
-    /// `audio`: seconds transcribed so far; `wall`: seconds since the start.
-    pub fn show(&self, audio: f64, wall: f64) {
-        let speed = if wall > 0.0 { audio / wall } else { 0.0 };
-        self.bar.set_message(format!("{audio:.0} s of audio, {speed:.1} times real time"));
-    }
-
-    pub fn file_done(&self) {
+    pub fn done(&self) {
         self.bar.inc(1);
     }
 

@@ -1,48 +1,58 @@
 //! `verbatim transcribe`: audio files in, their text on standard output or in a folder out, all files batched together.
 
+mod before;
 mod durable;
 mod flags;
+mod inputs;
 mod output;
+mod work;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use futures::StreamExt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::{Config, Overrides};
-use crate::engine::{EngineError, Worker};
-use crate::format::{Format, Layout, Rendered, render};
+use crate::format::{Format, Layout};
 use crate::http::options::Wanted;
-use crate::shutdown::Shutdown;
+use crate::model::files::ModelFiles;
 use crate::telemetry;
-use crate::transcriber::{TranscribeError, Transcriber};
-use crate::transcript::{Options, Transcript};
+use crate::transcript::Options;
 
-use super::load::{Loaded, load};
-use super::progress::Files;
+use super::load::{load_from, locate};
 use super::subtitle_flags::SubtitleFlags;
 use super::{Exit, Failure};
+use before::{Before, Stamp, made_with};
 use flags::Flags;
+use inputs::{Input, Inputs, gather};
 use output::Output;
 pub(super) use output::replace;
 
-/// How often the progress bar learns what the engine has done.
-const REFRESH: Duration = Duration::from_millis(250);
+const AFTER_HELP: &str = "\
+Examples:
+  verbatim transcribe talk.mp3 --language en > talk.txt
+  verbatim transcribe recordings --output-dir texts --format srt
+  arecord -f S16_LE -r 16000 -t wav | verbatim transcribe -";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Audio files; `-` is standard input.
+    /// Audio files, folders (with what is called like audio in them), patterns in quotes ("talks/**/*.mp3"); `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// text, json, verbose_json, srt, vtt or tsv.
     #[arg(long, default_value = "text", value_parser = |name: &str| name.parse::<Format>().map_err(|e| e.to_string()))]
     format: Format,
-    /// Write each file's text here, named after it, instead of to standard output.
+    /// Write each file's text here, named after it, instead of to standard output. What an earlier run with the same options has done
+    /// is passed over.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
-    /// As a batch job that is kept on the disk (jobs.dir): folders too, and killed and started again it goes on where it was.
+    /// Do what is done already as well.
+    #[arg(long, requires = "output_dir")]
+    overwrite: bool,
+    /// Leave out what lies in folders within a folder.
+    #[arg(long)]
+    no_recursive: bool,
+    /// As a batch job that is kept on the disk (jobs.dir): what was heard of a file is kept before its text is written, and a file on
+    /// which the decoder crashes is given up.
     #[arg(long)]
     jobs: bool,
     /// process or thread: where files are decoded [default: thread].
@@ -76,116 +86,105 @@ pub fn run(args: &Args, mut config: Config) -> Result<Exit, Failure> {
     }
     telemetry::init(&config.log).map_err(Failure::settings)?;
     let wanted = args.wanted()?;
-    if args.jobs {
-        return durable::run(args, config, wanted.1);
+    let inputs = gather(&args.files, !args.no_recursive);
+    for problem in &inputs.problems {
+        eprintln!("verbatim: error: {problem}");
     }
-    let output = Output::new(&args.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
+    if args.jobs && inputs.files.iter().any(Input::is_stdin) {
+        return Err(Failure::usage(
+            "--jobs takes files; what comes from a pipe cannot be read again".to_owned(),
+        ));
+    }
+    let output =
+        Output::new(&inputs.files, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
+    let plan = plan(args, &config, &wanted, (inputs, output))?;
+    tell(&plan);
+    if plan.todo.is_empty() {
+        return Ok(if plan.inputs.problems.is_empty() { Exit::Done } else { Exit::SomeFailed });
+    }
+    if args.jobs {
+        return durable::run(args, config, plan, wanted.1);
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let loaded = {
         let _entered = runtime.enter();
-        load(&config)?
+        load_from(&config, plan.model.clone())?
     };
-    let exit = runtime.block_on(transcribe_all(args, wanted, output, loaded));
+    let exit = runtime.block_on(work::transcribe_all(&plan, &wanted, loaded));
     // A read of standard input that nobody ends would keep the process.
     runtime.shutdown_timeout(Duration::ZERO);
     exit
 }
 
-async fn transcribe_all(
-    args: &Args,
-    (options, layout): (Options, Layout),
+/// What is to be done.
+struct Plan {
+    inputs: Inputs,
     output: Output,
-    loaded: Loaded,
-) -> Result<Exit, Failure> {
-    let Loaded { transcriber, mut worker } = loaded;
-    let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let bar = Files::new(args.files.len());
-    let started = Instant::now();
-    // Enough files under way to fill every slot even if each is a single window, and one more being read.
-    let abreast = transcriber.model().slots + 1;
-    let mut results = futures::stream::iter(args.files.iter().enumerate())
-        .map(|(index, file)| {
-            let (transcriber, options) = (&transcriber, &options);
-            async move { (index, transcribe(transcriber, file, options).await) }
-        })
-        .buffered(abreast);
-    let mut refresh = tokio::time::interval(REFRESH);
-    let (mut done, mut failed) = (0, 0);
-    loop {
-        tokio::select! {
-            next = results.next() => match next {
-                None => break,
-                Some((index, result)) => {
-                    let written = result.and_then(|transcript| {
-                        let rendered = render(&transcript, &layout);
-                        write(&output, &bar, index, (&transcript, &rendered))
-                    });
-                    if let Err(reason) = written {
-                        if let Some(lost) = lost(&mut worker).await {
-                            return Err(lost);
-                        }
-                        bar.aside(|| eprintln!("verbatim: error: {}: {reason}", args.files[index].display()));
-                        failed += 1;
-                    }
-                    bar.file_done();
-                    done += 1;
-                }
-            },
-            _ = refresh.tick() => {
-                bar.show(transcriber.load().audio_seconds_done, started.elapsed().as_secs_f64());
-            }
-            end = worker.ended() => return Err(device_lost(end)),
-            () = shutdown.graceful.cancelled() => {
-                bar.finish();
-                eprintln!("verbatim: interrupted: {done} of {} files were done", args.files.len());
-                return Ok(Exit::SomeFailed);
-            }
+    /// Places among the inputs.
+    todo: Vec<usize>,
+    /// What the folder says of earlier runs; `None`: there is no folder.
+    before: Option<Before>,
+    /// Where it was looked for already.
+    model: Option<ModelFiles>,
+}
+
+impl Plan {
+    /// The text of one input. What was done is known to the next run once it is written.
+    fn write(&self, index: usize, stamp: Option<Stamp>, text: &str) -> Result<(), String> {
+        self.output.write(index, text)?;
+        match (&self.before, self.output.path(index)) {
+            (Some(before), Some(path)) => before.add(path, stamp),
+            _ => Ok(()),
         }
     }
-    bar.finish();
-    Ok(if failed > 0 { Exit::SomeFailed } else { Exit::Done })
-}
 
-/// The device's end reaches the files in work and the worker's handle at about the same time; it counts as the device's.
-async fn lost(worker: &mut Worker) -> Option<Failure> {
-    let grace = Duration::from_millis(100);
-    tokio::time::timeout(grace, worker.ended()).await.ok().map(device_lost)
-}
-
-fn device_lost(end: Result<(), EngineError>) -> Failure {
-    let error = end.err().unwrap_or(EngineError::Closed);
-    Failure::new(Exit::DeviceLost, error)
-}
-
-async fn transcribe(transcriber: &Transcriber, file: &Path, options: &Options) -> Result<Transcript, String> {
-    let upload = read(file).await.map_err(|error| error.to_string())?;
-    transcriber.transcribe(upload, options).await.map_err(|error| match error {
-        TranscribeError::Internal(detail) => format!("internal error: {detail}"),
-        error => error.to_string(),
-    })
-}
-
-async fn read(file: &Path) -> std::io::Result<Bytes> {
-    if file != Path::new("-") {
-        return Ok(tokio::fs::read(file).await?.into());
+    fn done_before(&self) -> usize {
+        self.inputs.files.len() - self.todo.len()
     }
-    let whole = tokio::task::spawn_blocking(|| {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| Bytes::from(bytes))
-    });
-    whole.await?
 }
 
-fn write(
-    output: &Output,
-    bar: &Files,
-    index: usize,
-    (transcript, rendered): (&Transcript, &Rendered),
-) -> Result<(), String> {
-    bar.aside(|| {
-        if let Some(incomplete) = &transcript.incomplete {
-            eprintln!("verbatim: warning: {}: {}", output.name(index), incomplete.reason);
+/// Which inputs are still to be done. A job begins where it was killed by itself, so it is all of them or none.
+fn plan(
+    args: &Args,
+    config: &Config,
+    (options, layout): &(Options, Layout),
+    (inputs, output): (Inputs, Output),
+) -> Result<Plan, Failure> {
+    let mut todo: Vec<usize> = (0..inputs.files.len()).collect();
+    let Some(folder) = args.output_dir.as_deref().filter(|_| !todo.is_empty()) else {
+        return Ok(Plan { inputs, output, todo, before: None, model: None });
+    };
+    let model = locate(config)?;
+    let before =
+        Before::open(folder, made_with(config, &model, (options, layout))).map_err(Failure::usage)?;
+    if !args.overwrite {
+        let is_done = |index: usize| {
+            let stamp = Stamp::of(&inputs.files[index].path);
+            output.path(index).is_some_and(|path| before.has(path, stamp.as_ref()))
+        };
+        let left: Vec<usize> = todo.iter().copied().filter(|index| !is_done(*index)).collect();
+        if !args.jobs || left.is_empty() {
+            todo = left;
         }
-        output.write(index, &rendered.body)
-    })
+    }
+    Ok(Plan { inputs, output, todo, before: Some(before), model: Some(model) })
+}
+
+/// What people would wonder about afterwards.
+fn tell(plan: &Plan) {
+    let all = plan.inputs.files.len();
+    if plan.inputs.left_out > 0 {
+        let (left_out, files) = (plan.inputs.left_out, plural(plan.inputs.left_out, "file"));
+        eprintln!("verbatim: {left_out} {files} left out, whose names are not those of audio");
+    }
+    if all == 0 && plan.inputs.problems.is_empty() {
+        eprintln!("verbatim: there is no audio to transcribe");
+    }
+    if plan.done_before() > 0 {
+        eprintln!("verbatim: {} of {all} done before; --overwrite does them anew", plan.done_before());
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
 }

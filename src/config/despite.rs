@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::layer::Layer;
+use super::upgrade::{RENAMED, Renaming};
 use super::{Config, ConfigError, Overrides, environment};
 
 impl Config {
@@ -15,7 +16,8 @@ impl Config {
         let known = Config::defaults();
         let mut wrong = Vec::new();
         let mut layers = Vec::new();
-        match file.map(Layer::read) {
+        let mut renaming = Renaming::by(RENAMED);
+        match file.map(|file| Layer::read(file, &mut renaming)) {
             None => {}
             Some(Err(error)) => wrong.push(error),
             Some(Ok(mut layer)) => {
@@ -29,7 +31,7 @@ impl Config {
         }
         let mut variables: Vec<(String, String)> = variables.collect();
         layers.push(loop {
-            match environment::read(variables.iter().cloned(), &known) {
+            match environment::read(variables.iter().cloned(), &known, &mut renaming) {
                 Ok(layer) => break layer,
                 Err(error) => {
                     if let ConfigError::UnknownKey { key, .. } = &error {

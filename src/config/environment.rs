@@ -6,11 +6,12 @@ use figment::value::{Dict, Value};
 
 use super::ConfigError;
 use super::layer::{Layer, leaves, nearest};
+use super::upgrade::Renaming;
 
 const PREFIX: &str = "VERBATIM_";
 
 /// Short names. The full name of the same key wins over them.
-const SHORT: &[(&str, &str)] = &[
+pub(super) const SHORT: &[(&str, &str)] = &[
     ("VERBATIM_MODEL", "model.name"),
     ("VERBATIM_DEVICE", "model.device"),
     ("VERBATIM_LOG", "log.level"),
@@ -29,13 +30,17 @@ const OF_KUBERNETES: &[&str] = &["VERBATIM_SERVICE_", "VERBATIM_PORT"];
 pub(super) fn read(
     variables: impl Iterator<Item = (String, String)>,
     known: &Dict,
+    renaming: &mut Renaming,
 ) -> Result<Layer, ConfigError> {
     let known = leaves(known);
     let keys: Vec<String> = known.iter().map(|(key, _)| key.clone()).collect();
     let mut found: Vec<(String, String, Value)> = Vec::new();
     // Compose files pass on what is unset as an empty text.
     for (name, text) in variables.filter(|(_, text)| !text.is_empty()) {
-        let Some(key) = key_of(&name) else { continue };
+        let Some(mut key) = key_of(&name) else { continue };
+        if let Some(today) = renaming.today(&key, (&name, "the environment")) {
+            key = today.to_owned();
+        }
         let Some((_, default)) = known.iter().find(|(other, _)| *other == key) else {
             let nearest = nearest(&key, &keys).map(|key| name_of(&key));
             return Err(ConfigError::UnknownKey { key: name, place: "the environment".to_owned(), nearest });
@@ -67,7 +72,7 @@ fn key_of(name: &str) -> Option<String> {
     }
 }
 
-fn name_of(key: &str) -> String {
+pub(super) fn name_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 

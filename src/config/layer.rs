@@ -7,6 +7,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::ConfigError;
+use super::upgrade::{Renaming, check_version};
 
 /// Settings of one place, under a name for error messages.
 pub(super) struct Layer {
@@ -18,19 +19,21 @@ pub(super) struct Layer {
 
 impl Layer {
     /// A file with keys that there are.
-    pub fn file(path: &Path, known: &Dict) -> Result<Layer, ConfigError> {
-        let layer = Layer::read(path)?;
+    pub fn file(path: &Path, known: &Dict, renaming: &mut Renaming) -> Result<Layer, ConfigError> {
+        let layer = Layer::read(path, renaming)?;
         layer.refuse_unknown(known)?;
         Ok(layer)
     }
 
-    pub fn read(path: &Path) -> Result<Layer, ConfigError> {
+    pub fn read(path: &Path, renaming: &mut Renaming) -> Result<Layer, ConfigError> {
         let place = path.display().to_string();
         let unreadable = |detail: String| ConfigError::File { path: place.clone(), detail };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        let values: Dict = Figment::from(Toml::string(&text))
+        let mut values: Dict = Figment::from(Toml::string(&text))
             .extract()
             .map_err(|error| unreadable(error.kind.to_string()))?;
+        check_version(&mut values, &place)?;
+        renaming.renew(&mut values, &place)?;
         Ok(Layer { place, values, places: Vec::new() })
     }
 
@@ -100,7 +103,7 @@ fn nest<'a>(values: impl Iterator<Item = (&'a str, Value)>) -> Dict {
     root
 }
 
-fn insert(table: &mut Dict, key: &str, value: Value) {
+pub(super) fn insert(table: &mut Dict, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
             table.insert(key.to_owned(), value);

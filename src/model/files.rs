@@ -128,6 +128,8 @@ pub enum FilesError {
     MissingShard { shard: String, place: String },
     #[error("{} cannot be read: {error}", path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{file} cannot be used: {detail}")]
+    Header { file: String, detail: String },
     #[error("model.safetensors.index.json cannot be used: {0}")]
     Index(String),
 }

@@ -2,9 +2,11 @@
 //!
 //! The cache has the layout of the Python tools (`models--owner--name/{blobs,refs,snapshots}`), so both can share it.
 
+mod cached;
 mod download;
 mod listing;
 mod reach;
+mod verify;
 
 use std::fmt;
 use std::fs;
@@ -17,7 +19,9 @@ use super::files::shard_names;
 use super::source::ModelId;
 use listing::{Entry, Listing};
 
+pub use cached::{Cached, Snapshot, inventory, remove};
 pub use reach::{ask, reach};
+pub use verify::{Finding, Proof, verify};
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -153,16 +157,21 @@ fn from_cache(request: &Request) -> Result<Fetched, HubError> {
     let pointed = fs::read_to_string(root.join("refs").join(&request.revision));
     let commit = pointed.map_or_else(|_| request.revision.clone(), |commit| commit.trim().to_owned());
     let folder = root.join("snapshots").join(&commit);
+    match missing(&folder)? {
+        Some(missing) => Err(miss(&missing)),
+        None => Ok(Fetched { folder, commit, downloaded: Vec::new(), note: None }),
+    }
+}
+
+/// The first file that Whisper needs and a snapshot has not.
+fn missing(folder: &Path) -> Result<Option<String>, HubError> {
     let mut names: Vec<String> = REQUIRED.iter().map(|name| (*name).to_owned()).collect();
     if folder.join(INDEX).is_file() && !folder.join(WEIGHTS).is_file() {
-        names.extend(shards(&folder)?);
+        names.extend(shards(folder)?);
     } else {
         names.push(WEIGHTS.to_owned());
     }
-    match names.iter().find(|name| !folder.join(name).is_file()) {
-        Some(missing) => Err(miss(missing)),
-        None => Ok(Fetched { folder, commit, downloaded: Vec::new(), note: None }),
-    }
+    Ok(names.into_iter().find(|name| !folder.join(name).is_file()))
 }
 
 impl Request {

@@ -92,10 +92,10 @@ impl Settings {
         }
     }
 
-    /// Where downloaded models are, whether or not it exists.
-    pub fn cache_folder(&self) -> Option<PathBuf> {
-        let cache_dir = self.cache_dir.clone().or_else(default_cache_dir)?;
-        Some(std::path::absolute(&cache_dir).unwrap_or(cache_dir))
+    /// The folder of downloaded models, whether or not it is there.
+    pub fn cache(&self) -> Result<PathBuf, LocateError> {
+        let cache_dir = self.cache_dir.clone().or_else(default_cache_dir).ok_or(LocateError::NoCache)?;
+        Ok(std::path::absolute(&cache_dir).unwrap_or(cache_dir))
     }
 
     pub fn request(&self, id: ModelId) -> Result<Request, LocateError> {
@@ -109,7 +109,7 @@ impl Settings {
         Ok(Request {
             id,
             revision: self.revision.clone(),
-            cache_dir: self.cache_folder().ok_or(LocateError::NoCache)?,
+            cache_dir: self.cache()?,
             endpoint,
             token: self.token.as_ref().map(|token| token.reveal().to_owned()),
             offline: self.offline,

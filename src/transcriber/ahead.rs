@@ -15,6 +15,8 @@ pub(super) struct Ahead {
     unread: AtomicU64,
     /// All that ever was.
     entered: AtomicU64,
+    /// Of one recording: as long as it is known to be, with its silence.
+    length: AtomicU64,
     /// Of which this is a part.
     whole: Option<Arc<Ahead>>,
 }
@@ -30,6 +32,11 @@ impl Progress {
         let all = ahead.entered.load(Relaxed) + ahead.unread.load(Relaxed);
         let left = ahead.millis.load(Relaxed);
         if all == 0 { 0.0 } else { all.saturating_sub(left) as f64 / all as f64 }
+    }
+
+    /// How long it is, as far as that is known by now: as its container announces, or what was read of it.
+    pub fn length(&self) -> Duration {
+        self.0.get().map_or(Duration::ZERO, |ahead| Duration::from_millis(ahead.length.load(Relaxed)))
     }
 }
 
@@ -101,6 +108,13 @@ impl Ahead {
 }
 
 impl Rest {
+    /// So much of the recording was read, and so much it has by what its container says.
+    pub fn read(&mut self, read: Duration, announced: Option<Duration>) {
+        let length = announced.unwrap_or_default().max(read);
+        self.ahead.length.fetch_max(length.as_millis() as u64, Relaxed);
+        self.set(length.saturating_sub(read));
+    }
+
     pub fn set(&mut self, audio: Duration) {
         let millis = audio.as_millis() as u64;
         self.ahead.add(millis);
@@ -162,7 +176,8 @@ mod tests {
         assert_eq!(progress.share(), 0.0);
         let part = all.part(&progress);
         let mut rest = part.rest();
-        rest.set(Duration::from_secs(90));
+        rest.read(Duration::from_secs(30), Some(Duration::from_secs(120)));
+        assert_eq!(progress.length(), Duration::from_secs(120));
         part.add(10_000);
         part.count(10_000);
         let share = Share { ahead: part.clone(), left: AtomicU64::new(10_000) };

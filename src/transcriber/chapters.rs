@@ -147,8 +147,7 @@ impl Transcriber {
                 Some(part) => {
                     recording.samples.extend_from_slice(part.pcm.samples());
                     recording.length += part.pcm.duration();
-                    let rest = part.expected.unwrap_or_default().saturating_sub(recording.length);
-                    recording.rest.set(rest);
+                    recording.rest.read(recording.length, part.expected);
                 }
                 None => {
                     recording.incomplete = recording.source.end();
@@ -172,6 +171,7 @@ impl Transcriber {
                 return Ok(None);
             }
             recording.length = channels.iter().map(Pcm::duration).max().unwrap_or_default();
+            recording.rest.read(recording.length, None);
             return self.judged(recording, channels, true).await.map(|(chapter, _)| Some(chapter));
         }
         if !matches!(recording.source, Source::Ended) {

@@ -221,7 +221,11 @@ pub fn sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The real hub uses git's SHA-1; any 40 hex digits that depend on the content do.
+/// As git names a file's content.
 fn blob_id(content: &[u8]) -> String {
-    sha256(content)[..40].to_owned()
+    use sha1::Digest as _;
+    let mut hasher = sha1::Sha1::new();
+    hasher.update(format!("blob {}\0", content.len()));
+    hasher.update(content);
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

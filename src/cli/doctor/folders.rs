@@ -11,7 +11,7 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// Where models are downloaded to.
 pub fn cache(case: &Case) -> Finding {
-    let Some(folder) = case.config.model.cache_folder() else {
+    let Ok(folder) = case.config.model.cache() else {
         return Finding::fault_if(
             case.is_from_hub(),
             "there is no folder to keep models in",

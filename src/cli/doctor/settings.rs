@@ -56,6 +56,9 @@ fn remedy(error: &ConfigError) -> String {
         ConfigError::File { .. } => {
             "give a file that can be read, in TOML, with --config (or in VERBATIM_CONFIG)".to_owned()
         }
+        ConfigError::Newer { .. } => {
+            "take a newer verbatim, or a settings file for this one (docs/upgrading.md)".to_owned()
+        }
         ConfigError::UnknownKey { key, place, .. } => {
             format!("correct {key} in {place}, or take it out; config/default.toml has every key there is")
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Results;
 use super::client::Client;
 use crate::cli::Exit;
-use crate::cli::progress::Files;
+use crate::cli::progress::Items;
 use crate::cli::transcribe::replace;
 use crate::format::Format;
 
@@ -32,7 +32,7 @@ pub fn run(client: &Client, wanted: &Results) -> Result<Exit, String> {
     let bar = bar(client, &wanted.id)?;
     let done = follow(client, &wanted.id, &mut |_, line| {
         let written = keep(client, wanted, folder, line, &mut taken);
-        bar.file_done();
+        bar.done();
         bar.aside(|| written.map(|why| why.into_iter().for_each(|why| eprintln!("verbatim: error: {why}"))))
     });
     bar.finish();
@@ -43,7 +43,7 @@ pub fn run(client: &Client, wanted: &Results) -> Result<Exit, String> {
 pub fn wait(client: &Client, id: &str) -> Result<Exit, String> {
     let bar = bar(client, id)?;
     let done = follow(client, id, &mut |_, line| {
-        bar.file_done();
+        bar.done();
         bar.aside(|| complain(line));
         Ok(())
     });
@@ -51,9 +51,9 @@ pub fn wait(client: &Client, id: &str) -> Result<Exit, String> {
     done
 }
 
-fn bar(client: &Client, id: &str) -> Result<Files, String> {
+fn bar(client: &Client, id: &str) -> Result<Items, String> {
     let job = client.json(&format!("/v1/jobs/{id}?limit=0"))?;
-    Ok(Files::new(job["counts"]["all"].as_u64().unwrap_or_default() as usize))
+    Ok(Items::new(job["counts"]["all"].as_u64().unwrap_or_default() as usize))
 }
 
 fn complain(line: &Value) {

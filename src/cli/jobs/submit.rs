@@ -86,13 +86,13 @@ fn send(client: &Client, key: &str, fields: &[(&str, &str)], files: &[Named]) ->
 }
 
 /// A file, and what it is called there.
-pub struct Named {
-    pub path: PathBuf,
+struct Named {
+    path: PathBuf,
     name: String,
 }
 
 /// A file, or all in a folder, by name; what is hidden is left out.
-pub fn walk(path: &Path, root: &Path, files: &mut Vec<Named>) -> Result<(), String> {
+fn walk(path: &Path, root: &Path, files: &mut Vec<Named>) -> Result<(), String> {
     let problem = |error: std::io::Error| format!("{}: {error}", path.display());
     if !std::fs::metadata(path).map_err(problem)?.is_dir() {
         let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());

@@ -1,13 +1,12 @@
 //! `verbatim transcribe --jobs`: files and folders in, their texts out, as a batch job of this machine's own: killed and started again, it
 //! goes on where it was.
 
-use std::path::PathBuf;
-
 use anyhow::anyhow;
 use bytes::Bytes;
 
 use crate::audio::Isolation;
-use crate::cli::jobs::walk;
+use crate::cli::load::{Loaded, load_from};
+use crate::cli::progress::Items;
 use crate::config::Config;
 use crate::format::{Layout, render, stored};
 use crate::http::App;
@@ -20,37 +19,33 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::gpu::Gpu;
 use crate::text::language;
 
-use super::output::Output;
-use super::{Args, Exit, Failure, Files, Loaded, device_lost, load};
+use super::before::Stamp;
+use super::work::device_lost;
+use super::{Args, Exit, Failure, Plan};
 
 /// Results that are looked up at a time.
 const BATCH: usize = 50;
 
-pub fn run(args: &Args, mut config: Config, layout: Layout) -> Result<Exit, Failure> {
+pub fn run(args: &Args, mut config: Config, plan: Plan, layout: Layout) -> Result<Exit, Failure> {
     // A file on which a decoder crashes must not cost the night.
     config.audio.decode_isolation.get_or_insert(Isolation::safest());
-    let mut files = Vec::new();
-    for given in &args.files {
-        walk(given, given, &mut files).map_err(Failure::usage)?;
-    }
-    let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
-    let output = Output::new(&paths, args.format, args.output_dir.as_deref()).map_err(Failure::usage)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
-    let exit = runtime.block_on(work(args, config, Work { paths, output, layout }));
+    let exit = runtime.block_on(work(args, config, Work { plan, layout }));
     runtime.shutdown_timeout(std::time::Duration::ZERO);
     exit
 }
 
+/// All inputs of the plan.
 struct Work {
-    paths: Vec<PathBuf>,
-    output: Output,
+    plan: Plan,
     layout: Layout,
 }
 
 async fn work(args: &Args, config: Config, work: Work) -> Result<Exit, Failure> {
     let shutdown = Shutdown::listen().map_err(|error| Failure::new(Exit::DeviceLost, error))?;
     let (settings, jobs) = (config.server.clone(), config.jobs.clone());
-    let loading = tokio::task::spawn_blocking(move || load(&config)).await;
+    let model = work.plan.model.clone();
+    let loading = tokio::task::spawn_blocking(move || load_from(&config, model)).await;
     let Loaded { transcriber, mut worker } =
         loading.map_err(|error| Failure::new(Exit::DeviceLost, error))??;
     let app = App::new(transcriber, Readiness::default(), Gpu::absent("not asked"), settings);
@@ -75,8 +70,8 @@ async fn submit(jobs: &Jobs, args: &Args, work: &Work) -> Result<String, String>
     let id = new_id();
     let mut items = Vec::new();
     let mut content = format!("{:?}", args.flags.fields());
-    for path in &work.paths {
-        let name = path.display().to_string();
+    for input in &work.plan.inputs.files {
+        let (path, name) = (&input.path, input.path.display().to_string());
         let bytes: Bytes = tokio::fs::read(path).await.map_err(|error| format!("{name}: {error}"))?.into();
         let hash = hash(&bytes);
         content.push_str(&hash);
@@ -105,9 +100,12 @@ async fn submit(jobs: &Jobs, args: &Args, work: &Work) -> Result<String, String>
 }
 
 async fn write_all(jobs: &Jobs, id: &str, work: &Work) -> Result<Exit, String> {
-    let bar = Files::new(work.paths.len());
-    let (mut told, mut failed) = (0, 0);
-    while told < work.paths.len() {
+    let files = &work.plan.inputs.files;
+    // As they are read by now.
+    let stamps: Vec<Option<Stamp>> = files.iter().map(|input| Stamp::of(&input.path)).collect();
+    let bar = Items::new(files.len());
+    let (mut told, mut failed) = (0, work.plan.inputs.problems.len());
+    while told < files.len() {
         let ended = jobs.backend.ended(id, told, BATCH).await.map_err(|error| error.to_string())?;
         if ended.is_empty() {
             jobs.backend.changed(id).await;
@@ -115,14 +113,14 @@ async fn write_all(jobs: &Jobs, id: &str, work: &Work) -> Result<Exit, String> {
         for (item, standing) in ended {
             told += 1;
             let written = match text(jobs, id, item, &standing, &work.layout).await {
-                Ok(text) => bar.aside(|| work.output.write(item, &text)),
+                Ok(text) => bar.aside(|| work.plan.write(item, stamps[item].clone(), &text)),
                 Err(why) => Err(why),
             };
             if let Err(why) = written {
                 failed += 1;
-                bar.aside(|| eprintln!("verbatim: error: {}: {why}", work.output.name(item)));
+                bar.aside(|| eprintln!("verbatim: error: {}: {why}", work.plan.output.name(item)));
             }
-            bar.file_done();
+            bar.done();
         }
     }
     bar.finish();

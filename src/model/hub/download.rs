@@ -1,16 +1,16 @@
 //! One file of the hub in, the same file in the cache out, its size and hash compared with what the hub announced.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use hf_hub::api::sync::{Api, ApiError};
 use hf_hub::{CacheRepo, Repo};
-use sha2::{Digest, Sha256};
 
 use super::listing::Entry;
+use super::verify::sha256;
 use super::{HubError, Progress, Request};
 
 /// The client has no timeouts of its own: a connection that gives nothing for so long is given up.
@@ -141,24 +141,11 @@ fn verify(path: &Path, entry: &Entry) -> Result<(), HubError> {
     let Some(expected) = entry.lfs.as_ref().map(|large| large.sha256.clone()).or(named_by_hash) else {
         return Ok(());
     };
-    let got = sha256(path).map_err(broken)?;
+    let got = sha256(path, &mut |_| {}).map_err(broken)?;
     match got.eq_ignore_ascii_case(&expected) {
         true => Ok(()),
         false => Err(HubError::WrongHash { file: entry.name.clone(), expected, got }),
     }
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Takes a bad file out of the cache, link and blob, so that the next attempt starts afresh.

@@ -99,39 +99,37 @@ impl Plan {
         let fast = options.kernels.on_cpu(&opened.device, precision.numbers);
         let way = Way { fast, kept: precision.kept };
         let encode_batch = options.encode_batch.unwrap_or(room::encode_batch(opened.device.is_cpu())).max(1);
-        let needs = Needs::of(config, precision.numbers.size_in_bytes(), encode_batch);
         // candle's products take memories of their own kind alone.
         let small = way == Way { fast: true, kept: Kept::Q8 };
-        let (memory, needs) = match small {
-            true => (DType::F16, needs.rounded(config)),
-            false => (precision.numbers, needs),
-        };
+        let needs = Needs::planned(config, precision.numbers.size_in_bytes(), small, encode_batch);
+        let memory = if small { DType::F16 } else { precision.numbers };
         Ok(Plan { precision, way, memory, encode_batch, needs })
     }
 }
 
-fn read_config(files: &ModelFiles) -> Result<Config, LoadError> {
+pub(super) fn read_config(files: &ModelFiles) -> Result<Config, LoadError> {
     Config::from_json(&files.require("config.json")?)
         .map_err(|error| LoadError::Config { file: "config.json", error })
 }
 
+pub(super) fn read_generation(files: &ModelFiles) -> Result<Generation, LoadError> {
+    match files.read("generation_config.json")? {
+        Some(json) => Generation::from_json(&json)
+            .map_err(|error| LoadError::Config { file: "generation_config.json", error }),
+        None => Ok(Generation::default()),
+    }
+}
+
 pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadError> {
     let config = read_config(files)?;
-    let generation = match files.read("generation_config.json")? {
-        Some(json) => Generation::from_json(&json)
-            .map_err(|error| LoadError::Config { file: "generation_config.json", error })?,
-        None => Generation::default(),
-    };
+    let generation = read_generation(files)?;
     let opened = options.device.open()?;
     let plan = Plan::new(&config, options, &opened)?;
     let numbers = plan.precision.numbers;
     // Before the weights are there, as `room` counts.
     let chosen = room::slots(&config, &plan.needs, place(&opened));
     let vb = open_weights(files.weights()?, numbers, &opened.device)?;
-    // Some checkpoints were saved without the outer module.
-    let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
-    let encoder = Encoder::load(&vb.pp("encoder"), &config, plan.way).map_err(weights_error)?;
-    let decoder = Decoder::load(&vb.pp("decoder"), &config, plan.way).map_err(weights_error)?;
+    let (encoder, decoder) = build(vb, &config, plan.way).map_err(weights_error)?;
     let (cache, capacity) = make_cache(&config, options, chosen, (plan.memory, &opened.device))?;
     let settled = (&opened, &plan, capacity, generation.multilingual(&config));
     let info = describe(files, options, &config, settled);
@@ -147,6 +145,13 @@ pub fn load(files: &ModelFiles, options: &LoadOptions) -> Result<Whisper, LoadEr
         way: plan.way,
         info,
     })
+}
+
+/// Every weight that the network takes, asked for by name and shape.
+pub(super) fn build(vb: VarBuilder, config: &Config, way: Way) -> candle_core::Result<(Encoder, Decoder)> {
+    // Some checkpoints were saved without the outer module.
+    let vb = if vb.contains_tensor("model.encoder.conv1.weight") { vb.pp("model") } else { vb };
+    Ok((Encoder::load(&vb.pp("encoder"), config, way)?, Decoder::load(&vb.pp("decoder"), config, way)?))
 }
 
 fn open_weights(weights: Weights, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, LoadError> {

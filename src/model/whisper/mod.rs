@@ -6,11 +6,13 @@
 mod align;
 mod attention;
 mod cache;
+mod check;
 mod config;
 mod decoder;
 mod device;
 mod draw;
 mod encoder;
+mod footprint;
 mod heads;
 mod layers;
 mod load;
@@ -32,8 +34,10 @@ use super::{AlignRow, Alignment, Capacity, Fork, Lane, Model, ModelError, ModelI
 use crate::audio::{LogMel, WINDOW_FRAMES};
 use crate::text::Token;
 
+pub use check::Checked;
 pub use config::{Config, Generation};
 pub use device::{DeviceError, DeviceRequest, DtypeRequest};
+pub use footprint::{Footprint, Form};
 pub use load::{Forecast, LoadError, LoadOptions};
 pub use trial::{Trial, TrialError, trial};
 
@@ -59,6 +63,16 @@ impl Whisper {
 
     pub fn forecast(files: &ModelFiles, options: &LoadOptions) -> Result<Forecast, LoadError> {
         load::forecast(files, options)
+    }
+
+    /// What keeps these files from being loaded, without a device and without their weights.
+    pub fn inspect(files: &ModelFiles) -> Result<Checked, LoadError> {
+        check::check(files)
+    }
+
+    /// What most of the stored weights are, `F16` say, by their files' headers alone.
+    pub fn stored_as(files: &ModelFiles) -> Result<String, LoadError> {
+        check::kind(files)
     }
 
     pub fn info(&self) -> &ModelInfo {

@@ -63,7 +63,7 @@ impl Needs {
     }
 
     /// What they are where the weights of products are rounded to 8 bits with a scale for every 32, and memories to 16 bits.
-    pub fn rounded(self, config: &Config) -> Needs {
+    fn rounded(self, config: &Config) -> Needs {
         let in_products = config.in_products();
         Needs {
             weights: in_products + in_products / 8 + (config.parameters() - in_products) * 4,
@@ -71,6 +71,18 @@ impl Needs {
             lane: self.lane / 2,
             ..self
         }
+    }
+
+    /// As it is loaded. `small`: weights in 8 bits and memories in 16, as our kernels keep them.
+    pub fn planned(config: &Config, bytes: usize, small: bool, encode_batch: usize) -> Needs {
+        let needs = Needs::of(config, bytes, encode_batch);
+        if small { needs.rounded(config) } else { needs }
+    }
+
+    /// All of it, for so many windows at once.
+    pub fn at(&self, slots: usize) -> u64 {
+        let lanes = (slots + SPARE_LANES) as u64;
+        self.weights + self.workspace + slots as u64 * self.slot + lanes * self.lane
     }
 
     /// How many windows find room in so much memory, each with a lane, and the spare lanes beside them.
