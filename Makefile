@@ -4,7 +4,7 @@ CARGO ?= cargo
 MODEL ?= demo
 NVCC_FAT := $(CURDIR)/tools/nvcc-fat/bin/nvcc
 
-.PHONY: help fmt lint test run image gpu-build gpu-suite smoke docs accuracy race load jobs soak fuzz fuzz-minimise faults bombs deny
+.PHONY: help fmt lint test run image gpu-build gpu-suite smoke docs accuracy race load jobs soak fuzz fuzz-minimise faults bombs deny sbom
 
 help:
 	@echo "make fmt        format the code"
@@ -25,6 +25,7 @@ help:
 	@echo "make gpu-build  the CUDA binary and its test suite (needs nvcc)"
 	@echo "make gpu-suite  parity with the CPU, batch 1 against batch N (needs an NVIDIA GPU)"
 	@echo "make deny       licences and sources of all dependencies (needs cargo-deny)"
+	@echo "make sbom       what is in the binaries, as CycloneDX (needs cargo-cyclonedx and tools/deploy/requirements.txt)"
 
 fmt:
 	$(CARGO) fmt
@@ -123,3 +124,9 @@ gpu-suite: gpu-build
 
 deny:
 	cargo deny check
+
+DEPLOY_PYTHON ?= python3
+
+sbom:
+	$(DEPLOY_PYTHON) tools/deploy/sbom.py
+	$(DEPLOY_PYTHON) tools/deploy/sbom.py --features cuda

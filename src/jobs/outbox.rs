@@ -10,6 +10,7 @@ use super::job::{ItemState, Summary, now_ms};
 use super::remote::Remote;
 use super::service::Jobs;
 use super::webhook;
+use crate::telemetry::metrics;
 
 /// How often is looked for those that are due.
 const ROUNDS: Duration = Duration::from_secs(1);
@@ -39,8 +40,8 @@ async fn next(jobs: &Jobs, remote: &Arc<Remote>) -> Result<bool, JobError> {
         jobs.backend.webhook_tried(&due, None).await?;
         return Ok(true);
     };
-    let again = match post(jobs, remote, &due, &summary).await {
-        Ok(()) => None,
+    let (again, outcome) = match post(jobs, remote, &due, &summary).await {
+        Ok(()) => (None, "taken"),
         Err(problem) => {
             let again = webhook::wait(due.tries);
             let given_up = again.is_none();
@@ -51,9 +52,10 @@ async fn next(jobs: &Jobs, remote: &Arc<Remote>) -> Result<bool, JobError> {
                 given_up,
                 "a webhook was not taken"
             );
-            again
+            (again, if given_up { "given_up" } else { "refused" })
         }
     };
+    metrics::WEBHOOKS.add(1, &[("outcome", outcome)]);
     jobs.backend.webhook_tried(&due, again).await?;
     Ok(true)
 }

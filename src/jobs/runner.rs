@@ -213,6 +213,7 @@ impl Worker {
     async fn tried(&self, claimed: &Claimed) -> Became {
         let most = self.jobs.settings.max_deliveries;
         if claimed.deliveries > most {
+            metrics::DEAD_LETTERS.add(1, &[]);
             return failed(dead(most));
         }
         let watch = Watch::new();

@@ -48,6 +48,8 @@ declare! {
         DROPPED = "verbatim_dropped_windows_total", "Windows whose text was withheld, by reason.";
         FALLBACKS = "verbatim_decode_fallbacks_total", "Windows decoded again at a higher temperature.";
         JOB_ITEMS = "verbatim_job_items_total", "Items of batch jobs that this process has ended, by state.";
+        DEAD_LETTERS = "verbatim_job_dead_letters_total", "Items of batch jobs that this process has given up, whose workers died of them.";
+        WEBHOOKS = "verbatim_webhooks_total", "Tries to tell that a job has ended, by outcome.";
         REALTIME_TURNS = "verbatim_realtime_turns_total", "Turns of realtime sessions by how they ended.";
         CANCELLED = "verbatim_windows_cancelled_total", "Windows whose caller left before the end.";
         DECODE_FAILURES = "verbatim_decode_failures_total", "Uploads that gave no audio, by what they take themselves for and by reason.";

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import jsonschema
 import kubernetes_validate
@@ -28,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Strict: a field that Kubernetes does not know is a fault.
 KUBERNETES = "1.32"
 BUILT = ("deploy/kubernetes/base", "deploy/kubernetes/overlays/single", "deploy/kubernetes/overlays/many")
-COMPOSE = ("deploy/compose.yaml", "deploy/compose.jobs.yaml")
+COMPOSE = ("deploy/compose.yaml", "deploy/compose.jobs.yaml", "deploy/compose.monitoring.yaml")
 # What is not a setting but is read all the same; src/config.rs.
 SHORT = {"VERBATIM_MODEL", "VERBATIM_DEVICE", "VERBATIM_LOG", "VERBATIM_CONFIG"}
 PINNED = re.compile(r"^[^\s@]+(:v?\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$")
@@ -431,8 +432,45 @@ def judge_compose(root, keys, faults):
                     faults.add(where, "a worker has no listener, so the image's health check would call it sick")
 
 
+# The tables of fly.toml that are used here, with the keys that flyctl reads in each.
+FLY = {
+    "": "app primary_region kill_signal kill_timeout build processes env vm mounts http_service restart metrics",
+    "build": "dockerfile build-target", "vm": "size memory cpus cpu_kind", "mounts": "source destination initial_size",
+    "http_service": "processes internal_port force_https auto_stop_machines auto_start_machines min_machines_running concurrency http_options checks",
+    "http_service.concurrency": "type soft_limit hard_limit", "http_service.http_options": "idle_timeout",
+    "http_service.checks": "grace_period interval timeout method path", "restart": "policy retries", "metrics": "port path",
+}  # fmt: skip
+
+
+def judge_fly(path, root, keys, faults):
+    try:
+        text = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        return faults.add(path, f"cannot be read: {error}")
+
+    def known(table, name):
+        for key, value in table.items():
+            if key not in FLY[name].split():
+                faults.add(path, f"[{name}] {key} is not known to flyctl, or not to this tool")
+            below = f"{name}.{key}".strip(".")
+            for each in (value if isinstance(value, list) else [value]) if below in FLY else ():
+                known(each, below)
+
+    known(text, "")
+    variables(path, text.get("env", {}), keys, faults)
+    target = text["build"]["build-target"]
+    if not re.search(rf"^FROM .* AS {target}$", (root / "Dockerfile").read_text(), re.M):
+        faults.add(path, f"the Dockerfile has no stage {target}")
+    if text["kill_timeout"] > 300:
+        faults.add(path, "Fly waits 300 s at most")
+    if target == "cpu" and text["vm"][0]["size"] in ("a10", "a100-40gb", "a100-80gb", "l40s"):
+        faults.add(path, "asks for a GPU, which Fly does not give any more")
+
+
 def check(root):
     faults, keys = Faults(), settings()
+    for path in (root / "fly.toml", root / "deploy/fly/gateway.toml"):
+        judge_fly(path, root, keys, faults)
     for path in sorted((root / "deploy").rglob("*.yaml")):
         load(path, faults)
     seen = 0
@@ -508,6 +546,9 @@ PLANTED = [
     ("compose: a setting that does not exist", "deploy/compose.jobs.yaml", "VERBATIM_JOBS__STORE_ENDPOINT", "VERBATIM_JOBS__ENDPOINT", "VERBATIM_JOBS__ENDPOINT"),
     ("compose: an image that is not pinned", "deploy/compose.jobs.yaml", "nats:2.14.6-alpine", "nats:alpine", "not pinned"),
     ("compose: a worker that is asked for its health", "deploy/compose.jobs.yaml", "disable: true", "disable: false", "sick"),
+    ("fly: a key that flyctl does not know", "deploy/fly/gateway.toml", "internal_port", "internal_ports", "internal_ports"),
+    ("fly: a stage that does not exist", "deploy/fly/gateway.toml", 'build-target = "cpu"', 'build-target = "gpu"', "no stage"),
+    ("fly: a setting that does not exist", "fly.toml", "VERBATIM_DEVICE", "VERBATIM_DEVICES", "VERBATIM_DEVICES"),
     ("compose: a volume that is not declared", "deploy/compose.jobs.yaml", "\nvolumes:\n  models:", "\nvolumes:\n  weights:", "not declared"),
 ]  # fmt: skip
 
@@ -518,6 +559,8 @@ def self_test():
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             shutil.copytree(ROOT / "deploy", root / "deploy")
+            for name_beside in ("fly.toml", "Dockerfile"):
+                shutil.copy(ROOT / name_beside, root)
             path = root / name
             if old is None:
                 path.unlink()

@@ -15,6 +15,7 @@ use super::streams::{DEAD_SUBJECT, Queue};
 use super::view::Look;
 use crate::jobs::backend::{Claimed, JobError, Lease, Token};
 use crate::jobs::job::{ItemId, ItemState, Standing, now_ms};
+use crate::telemetry::metrics;
 
 /// Who finds nothing looks again so often: what comes back from a worker that died is not announced.
 const LOOK: Duration = Duration::from_secs(1);
@@ -170,6 +171,7 @@ impl Desk {
         let error = json!({ "message": dead.reason, "type": "server_error", "param": null, "code": code });
         let id = ItemId { job: ticket.job.clone(), item: ticket.item };
         tracing::warn!(job = id.job, item = id.item, reason = dead.reason, "an item is given up");
+        metrics::DEAD_LETTERS.add(1, &[]);
         let changed = self.change(&id, |kept| {
             let standing = Standing {
                 state: ItemState::Failed,
