@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// docs/models.md: the published sizes.
-    #[arg(long, hide = true, conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json")]
     markdown: bool,
 }
 
