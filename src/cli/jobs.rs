@@ -4,7 +4,6 @@ mod client;
 mod results;
 mod submit;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -127,7 +126,6 @@ fn printable(text: &Value) -> String {
     text.as_str().unwrap_or_default().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-/// A pipe that was closed is no reason for a panic.
 fn say(line: &str) -> Result<(), String> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("standard output: {error}"))
+    super::say(line).map_err(|failure| failure.to_string())
 }

@@ -16,6 +16,7 @@ mod transcribe;
 mod worker;
 
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -112,15 +113,24 @@ impl Common {
     }
 
     fn config(&self, flags: &Overrides) -> Result<Config, Failure> {
-        // Variables that are not text cannot be ours.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let (config, notes) =
-            Config::load_with_notes(self.config.as_deref(), variables, flags).map_err(Failure::settings)?;
+            Config::load_with_notes(self.config.as_deref(), variables(), flags).map_err(Failure::settings)?;
         // Logging is set up by what was just read, or not at all.
         notes.iter().for_each(|note| eprintln!("verbatim: warning: {note}"));
         Ok(config)
     }
+}
+
+/// The environment; variables that are not text cannot be ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// A line on standard output. A pipe that was closed is no reason for a panic.
+fn say(line: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::SomeFailed, anyhow::anyhow!("standard output: {error}"));
+    writeln!(std::io::stdout(), "{line}").map_err(failed)
 }
 
 fn once<'a>(flag: &str, given: &'a [String]) -> Result<Option<&'a str>, Failure> {

@@ -4,8 +4,6 @@ mod list;
 mod remove;
 mod verify;
 
-use std::io::Write;
-
 use anyhow::anyhow;
 
 use crate::config::Config;
@@ -14,7 +12,7 @@ use crate::model::source::{ModelId, Source};
 use crate::telemetry;
 
 use super::progress::Download;
-use super::{Exit, Failure};
+use super::{Exit, Failure, say};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -97,12 +95,6 @@ fn cached(config: &Config, id: &ModelId) -> Result<Cached, Failure> {
 
 fn unreadable(dir: &std::path::Path, error: std::io::Error) -> Failure {
     Failure::new(Exit::SomeFailed, anyhow!("the model cache {} cannot be read: {error}", dir.display()))
-}
-
-/// A pipe that was closed is no reason for a panic.
-fn say(text: &str) -> Result<(), Failure> {
-    let failed = |error| Failure::new(Exit::SomeFailed, anyhow!("standard output: {error}"));
-    writeln!(std::io::stdout(), "{text}").map_err(failed)
 }
 
 /// As people know it: its branch or tag, and the beginning of its commit.

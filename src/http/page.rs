@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use super::extract::Path;
 use super::{ApiError, App, Digest};
 use crate::text::language;
 

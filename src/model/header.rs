@@ -23,32 +23,49 @@ pub struct Described {
     pub shape: Vec<usize>,
 }
 
-/// All tensors of a checkpoint, by name; empty where they are drawn.
-pub fn tensors(files: &ModelFiles) -> Result<BTreeMap<String, Described>, FilesError> {
-    let mut found = BTreeMap::new();
-    let mut add = |metadata: Metadata| {
-        found.extend(metadata.tensors().into_iter().map(|(name, info)| {
-            (name, Described { kind: info.dtype.to_string(), shape: info.shape.clone() })
-        }));
-    };
+/// Weights, of which every file is as long as its own header says; nothing where they are drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// By name.
+    pub tensors: BTreeMap<String, Described>,
+    pub files: usize,
+    pub bytes: u64,
+}
+
+pub fn inventory(files: &ModelFiles) -> Result<Inventory, FilesError> {
+    let mut all = Inventory::default();
     match files.weights()? {
         Weights::Drawn => {}
         Weights::Bytes(bytes) => {
             let file = || "model.safetensors".to_owned();
             let read = SafeTensors::read_metadata(bytes);
-            add(read.map_err(|error| FilesError::Header { file: file(), detail: error.to_string() })?.1);
+            let read =
+                read.map_err(|error| FilesError::Header { file: file(), detail: error.to_string() })?;
+            all.add(&read.1, bytes.len() as u64);
         }
         Weights::Paths(paths) => {
             for path in paths {
                 let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-                add(read(&path).map_err(|detail| FilesError::Header { file, detail })?);
+                let (metadata, bytes) = read(&path).map_err(|detail| FilesError::Header { file, detail })?;
+                all.add(&metadata, bytes);
             }
         }
     }
-    Ok(found)
+    Ok(all)
 }
 
-fn read(path: &Path) -> Result<Metadata, String> {
+impl Inventory {
+    fn add(&mut self, metadata: &Metadata, bytes: u64) {
+        self.tensors.extend(metadata.tensors().into_iter().map(|(name, info)| {
+            (name, Described { kind: info.dtype.to_string(), shape: info.shape.clone() })
+        }));
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What stands there, and the length of the file.
+fn read(path: &Path) -> Result<(Metadata, u64), String> {
     let told = |error: std::io::Error| error.to_string();
     let mut file = File::open(path).map_err(told)?;
     let whole = file.metadata().map_err(told)?.len();
@@ -57,7 +74,9 @@ fn read(path: &Path) -> Result<Metadata, String> {
     let length = u64::from_le_bytes(length);
     let after = LENGTH as u64 + length;
     if length > LONGEST || after > whole {
-        return Err(format!("its header of {length} bytes does not fit into its {whole} bytes"));
+        return Err(format!(
+            "its header of {length} bytes does not fit into its {whole} bytes: it is cut off or damaged"
+        ));
     }
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header).map_err(told)?;
@@ -65,7 +84,46 @@ fn read(path: &Path) -> Result<Metadata, String> {
         serde_json::from_slice(&header).map_err(|error| format!("its header cannot be read: {error}"))?;
     let announced = after + metadata.data_len() as u64;
     match announced == whole {
-        true => Ok(metadata),
-        false => Err(format!("it has {whole} bytes, and its header announces {announced}")),
+        true => Ok((metadata, whole)),
+        false => Err(format!(
+            "it has {whole} bytes, and its header announces {announced}: it is cut off or damaged"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_disk(bytes: &[u8]) -> Result<Inventory, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
+        inventory(&ModelFiles::Folder(folder.path().to_owned())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_demo_model_is_whole_and_a_byte_less_or_more_is_told() {
+        let Weights::Bytes(bytes) = ModelFiles::Demo.weights().unwrap() else {
+            panic!("it is in the binary")
+        };
+        let whole = on_disk(bytes).unwrap();
+        assert_eq!((whole.files, whole.bytes), (1, bytes.len() as u64));
+        assert!(whole.tensors.len() > 50);
+        assert_eq!(inventory(&ModelFiles::Demo).unwrap(), whole);
+        for wrong in [&bytes[..bytes.len() - 1], &[bytes, b"x"].concat(), &bytes[..200]] {
+            let said = on_disk(wrong).unwrap_err();
+            assert!(said.contains("model.safetensors") && said.contains("cut off or damaged"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_header_is_no_panic() {
+        for bytes in
+            [&b""[..], b"1234", b"version https://git-lfs.github.com/spec/v1\n", b"\x02\0\0\0\0\0\0\0[]"]
+        {
+            let said = on_disk(bytes).unwrap_err();
+            assert!(said.contains("header"), "{bytes:?}: {said}");
+        }
+        assert!(on_disk(b"\x13\0\0\0\0\0\0\0{\"a\":{\"dtype\":1}}  ").is_err());
     }
 }

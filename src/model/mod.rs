@@ -7,9 +7,8 @@ mod absent;
 #[cfg(any(feature = "faults", debug_assertions))]
 pub mod faults;
 pub mod files;
-mod header;
+pub mod header;
 pub mod hub;
-pub mod intact;
 pub mod kernels;
 pub mod random;
 mod settings;

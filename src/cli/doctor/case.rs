@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
+use crate::cli::variables;
 use crate::config::{Config, ConfigError, Overrides};
 use crate::model::LocateError;
 use crate::model::files::ModelFiles;
@@ -26,17 +27,12 @@ pub struct Case {
 
 impl Case {
     pub fn new(args: &Args, file: Option<&Path>, flags: &Overrides) -> Case {
-        // Variables that are not text cannot be ours.
-        let all = || {
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        };
-        let (config, wrong) = Config::load_despite(file, all(), flags);
+        let (config, wrong) = Config::load_despite(file, variables(), flags);
         Case {
             config,
             wrong,
             file: file.map(Path::to_owned),
-            variables: Config::variables(all()),
+            variables: Config::variables(variables()),
             has_model: args.serve.has_model(),
             min_free_bytes: (args.min_free_gib.max(0.0) * (1u64 << 30) as f64) as u64,
         }

@@ -9,7 +9,7 @@ use crate::cli::load::{Loaded, load};
 use crate::model::files::ModelFiles;
 use crate::model::hub::HubError;
 use crate::model::whisper::Config;
-use crate::model::{LocateError, intact};
+use crate::model::{LocateError, header};
 use crate::text::Tokenizer;
 use crate::transcript::Options;
 
@@ -68,13 +68,12 @@ fn whole(files: &ModelFiles) -> Result<String, String> {
         Config::from_json(&config).map_err(|error| format!("config.json cannot be used: {error}"))?;
     let tokenizer = files.require("tokenizer.json").map_err(|error| error.to_string())?;
     Tokenizer::from_json(&tokenizer).map_err(|error| format!("tokenizer.json cannot be used: {error}"))?;
-    let weights = files.weights().map_err(|error| error.to_string())?;
-    let found = intact::check(&weights).map_err(|error| error.to_string())?;
+    let found = header::inventory(files).map_err(|error| error.to_string())?;
     let size = match files {
         ModelFiles::Random(_) => "random weights, which speak nonsense".to_owned(),
         _ => format!(
             "{} tensors, {} MiB in {} file(s), all whole",
-            found.tensors,
+            found.tensors.len(),
             found.bytes / MIB,
             found.files
         ),

@@ -31,7 +31,7 @@ pub struct Checked {
 pub fn check(files: &ModelFiles) -> std::result::Result<Checked, LoadError> {
     let config = load::read_config(files)?;
     load::read_generation(files)?;
-    let tensors = header::tensors(files)?;
+    let tensors = header::inventory(files)?.tensors;
     let mut checked = Checked {
         parameters: config.parameters(),
         tensors: tensors.len(),
@@ -57,7 +57,7 @@ pub fn check(files: &ModelFiles) -> std::result::Result<Checked, LoadError> {
 
 /// As `Checked::kind`, by the header alone.
 pub fn kind(files: &ModelFiles) -> std::result::Result<String, LoadError> {
-    Ok(commonest(&header::tensors(files)?))
+    Ok(commonest(&header::inventory(files)?.tensors))
 }
 
 fn commonest(tensors: &BTreeMap<String, Described>) -> String {
